@@ -1,0 +1,83 @@
+"""What import-linter cannot see: sizes, the core's own imports, and documents that must agree."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+MODULES = sorted((ROOT / "worker").rglob("*.py"))
+SCRIPTS = sorted((ROOT / "worker" / "store" / "lua").glob("*.lua"))
+MODULE_LINES, FUNCTION_LINES = 400, 60
+# What the core may use beside the standard library; the impure parts of that are forbidden too.
+CORE_MAY = {"numpy", "datasketch", "tld", "idna", "worker"}
+IMPURE = {"asyncio", "io", "logging", "os", "pathlib", "random", "socket", "subprocess", "threading", "time"}  # fmt: skip
+
+
+def _name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=_name)
+def test_module_and_its_functions_are_of_a_readable_size(path: Path) -> None:
+    """A module does one job in at most 400 lines, a function in at most 60."""
+    source = path.read_text(encoding="utf-8")
+    assert len(source.splitlines()) <= MODULE_LINES
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert (node.end_lineno or 0) - node.lineno < FUNCTION_LINES, node.name
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "worker" / "core").glob("*.py")), ids=_name)
+def test_core_module_imports_nothing_impure(path: Path) -> None:
+    """The core takes values and returns values; the clock and the dice are arguments."""
+    import sys
+
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+        for top in {name.partition(".")[0] for name in names}:
+            assert top not in IMPURE, top
+            assert top in sys.stdlib_module_names or top in CORE_MAY, top
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=_name)
+def test_script_is_headed_by_its_contract(path: Path) -> None:
+    """A reader of a script sees at once its keys, its argument and its answer."""
+    head = path.read_text(encoding="utf-8").split("local ", maxsplit=1)[0]
+    assert head.startswith("-- ")
+    if path.stem != "buckets":  # an include has no call of its own
+        for word in ("KEYS[1]", "ARGV[1]", "return"):
+            assert word in head, word
+
+
+def test_documented_keys_are_those_of_the_code() -> None:
+    """docs/redis-keys.md carries the table of worker/store/keys.py, to the letter."""
+    def table(text: str) -> list[str]:
+        return [line for line in text.splitlines() if line.startswith("|")]
+
+    code = (ROOT / "worker" / "store" / "keys.py").read_text(encoding="utf-8")
+    documented = (ROOT / "docs" / "redis-keys.md").read_text(encoding="utf-8")
+    assert table(documented) == table(code) != []
+
+
+def test_every_command_stands_in_the_readme() -> None:
+    """A command that the README does not name is one that nobody finds."""
+    import typer.main
+
+    from worker.cli.main import app
+
+    group = typer.main.get_command(app)
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    missing = [name for name in group.commands if f"samestory {name}" not in readme]  # type: ignore[attr-defined]
+    assert missing == []
+    assert len(readme.splitlines()) <= 150
+
+
+def test_no_module_unpickles() -> None:
+    """Nothing from Redis or the network is ever unpickled."""
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                names = {alias.name for alias in node.names} | {getattr(node, "module", "") or ""}
+                assert not names & {"pickle", "marshal", "shelve", "dill", "cloudpickle"}, path

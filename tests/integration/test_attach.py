@@ -1,0 +1,243 @@
+"""Attaching on a real Redis: one story for one event, however many workers race."""
+
+import json
+import multiprocessing
+from itertools import permutations
+
+import pytest
+
+from worker.errors import FingerprintMismatchError
+from worker.model import EntryId, Outcome
+from worker.settings import DAY_S, load_settings
+from worker.steps.attach import Attachment
+from worker.steps.audit import audit
+from worker.store.census import Census
+from worker.store.index import Index, Known, Member, Membership, Refusal
+from worker.testing import a_sketch, an_article
+from worker.wiring import Context
+
+NOW = 1_800_000_000.0
+PARAMS = load_settings().index.params()
+QUAKE = """A magnitude 6.1 earthquake struck the Kerevan valley shortly before dawn on Tuesday, the
+national seismology office in Tarsk said. Rescue crews searched the ruins of a school in Olvany,
+where the quake brought down two floors. Governor Mirela Dusan said eleven people were hurt and the
+road to Tarsk was blocked by a landslide. Power was out in nine villages along the river Sova."""
+QUAKE_TOLD_AGAIN = """Eleven people were injured when a 6.1 earthquake shook the Kerevan valley early
+on Tuesday. In Olvany, two storeys of a school collapsed; teams with dogs were looking for anyone
+trapped, governor Mirela Dusan told reporters. A landslide cut the highway to Tarsk and nine
+villages beside the Sova had no electricity, the seismology office in Tarsk reported."""
+CUP = """Northgate Rovers lifted the league cup for the first time in forty years after beating
+Harbour Athletic on penalties at the Lindqvist stadium. Goalkeeper Anton Brehm saved three spot
+kicks in front of 31,000 supporters. Coach Petra Valdes praised a young side that finished the
+season unbeaten at home, and said the celebrations would last until the weekend at least."""
+
+
+def _attach(context: Context, name: str, text: str, *, at: float = NOW) -> Attachment:
+    return context.attacher.attach(
+        an_article(name, source=f"{name}.example", at=at),
+        a_sketch(text, PARAMS),
+        entry_id=EntryId(f"entry-{name}"),
+        now=at,
+    )
+
+
+def _is_sound(context: Context) -> bool:
+    for lang in ("en",):
+        context.client.sadd(context.keys.langs, lang)  # settle's part
+    report = audit(context.ledger, context.stories, Census(context.client, context.keys))
+    return not [offence for offence in report.offences if offence.startswith(("story", "article "))]
+
+
+def test_two_accounts_of_one_event_become_one_story(context: Context) -> None:
+    """Another outlet's own words join the story; another event opens its own."""
+    first = _attach(context, "a", QUAKE)
+    second = _attach(context, "b", QUAKE_TOLD_AGAIN)
+    third = _attach(context, "c", CUP)
+    assert (first.reason, second.reason, third.reason) == ("new_story", "same_story", "new_story")
+    assert first.story_id == second.story_id != third.story_id
+    story = context.stories.story(first.story_id)
+    assert story is not None
+    assert (story.articles, story.reprints, story.sources, story.own_accounts) == (2, 0, 2, 2)
+    assert _is_sound(context)
+
+
+def test_reprint_counts_as_article_and_not_as_own_account(context: Context) -> None:
+    """Who counts independent sources does not count a reprint."""
+    original = _attach(context, "wire", QUAKE)
+    reprint = _attach(context, "local", f"{QUAKE} Subscribe to our newsletter for more.")
+    assert (reprint.story_id, reprint.reason) == (original.story_id, "copy")
+    story = context.stories.story(original.story_id)
+    assert story is not None
+    assert (story.articles, story.reprints, story.sources, story.own_accounts) == (2, 1, 2, 1)
+    assert _is_sound(context)
+
+
+def test_original_when_it_arrives_after_its_reprint_then_is_still_the_original(
+    context: Context,
+) -> None:
+    """The text that was published first is the original, in whatever order they arrive."""
+    texts = {"wire": QUAKE, "early": f"{QUAKE} More soon.", "late": f"{QUAKE} Share this."}
+    published = {"wire": NOW - 300, "early": NOW - 200, "late": NOW - 100}
+    for order in permutations(texts):
+        context.client.flushall()
+        context.check()
+        for name in order:
+            attached = _attach(context, name, texts[name], at=published[name])
+        members = context.stories.members(attached.story_id)
+        original = {m.ref: m.copy_of for m in members}
+        wire = next(m.article_id for m in members if m.ref == "wire")
+        assert original == {"wire": None, "early": wire, "late": wire}, order
+        assert context.stories.sources(attached.story_id) == {
+            "wire.example": 1,
+            "early.example": 0,
+            "late.example": 0,
+        }
+        assert _is_sound(context)
+
+
+def test_attach_when_repeated_then_changes_nothing(context: Context) -> None:
+    """A second hint, or a resent command, finds the article attached."""
+    first = _attach(context, "a", QUAKE)
+    before = context.stories.story(first.story_id)
+    again = _attach(context, "a", QUAKE)
+    assert (again.outcome, again.reason) == (Outcome.ATTACHED, "known")
+    assert context.stories.story(first.story_id) == before
+
+
+def test_same_article_from_another_entry_is_a_duplicate(context: Context) -> None:
+    """One page listed by two feeds is one article."""
+    first = _attach(context, "a", QUAKE)
+    again = context.attacher.attach(
+        an_article("a"), a_sketch(QUAKE, PARAMS), entry_id=EntryId("another"), now=NOW
+    )
+    assert (again.outcome, again.story_id) == (Outcome.DUPLICATE, first.story_id)
+
+
+def test_attach_when_a_rival_came_since_the_probe_then_refuses(context: Context) -> None:
+    """The index is asked again when a candidate may have appeared in between."""
+    sketch = a_sketch(QUAKE, PARAMS)
+    stale = context.index.probe("en", sketch, now=NOW)
+    _attach(context, "rival", QUAKE_TOLD_AGAIN)
+    answer = context.index.attach(
+        an_article("mine"), sketch, _opening("en-0123456789ab"), seq=stale.seq, now=NOW,
+        entry_id=EntryId("e"),
+    )  # fmt: skip
+    assert answer is Refusal.CONFLICT
+    assert context.stories.totals("en") == {"articles": 1, "stories": 1}
+
+
+def test_attach_when_only_strangers_came_since_the_probe_then_goes_on(context: Context) -> None:
+    """Unrelated articles do not make workers repeat their probes."""
+    sketch = a_sketch(QUAKE, PARAMS)
+    stale = context.index.probe("en", sketch, now=NOW)
+    _attach(context, "stranger", CUP)
+    answer = context.index.attach(
+        an_article("mine"), sketch, _opening("en-0123456789ab"), seq=stale.seq, now=NOW,
+        entry_id=EntryId("e"),
+    )  # fmt: skip
+    assert isinstance(answer, Member)
+
+
+def test_new_story_when_its_id_is_taken_then_refuses(context: Context) -> None:
+    """Two stories never share an id, even where their hashes do."""
+    for name, text, expected in [("a", QUAKE, Member), ("b", CUP, Refusal), ("a", QUAKE, Known)]:
+        sketch = a_sketch(text, PARAMS)
+        probe = context.index.probe("en", sketch, now=NOW)
+        answer = context.index.attach(
+            an_article(name), sketch, _opening("en-0123456789ab"), seq=probe.seq, now=NOW,
+            entry_id=EntryId("e"),
+        )  # fmt: skip
+        assert isinstance(answer, expected)
+
+
+def test_article_is_not_matched_after_the_window_and_partitions_expire_whole(
+    context: Context,
+) -> None:
+    """An event told again after two weeks is a new story, and every index key has an end."""
+    first = _attach(context, "a", QUAKE)
+    inside = _attach(context, "b", QUAKE_TOLD_AGAIN, at=NOW + 6 * DAY_S)
+    outside = _attach(context, "c", QUAKE_TOLD_AGAIN, at=NOW + 20 * DAY_S)
+    assert first.story_id == inside.story_id != outside.story_id
+    lives_on = {b"{live:en}:seq", b"{live}:fingerprint", b"{live}:langs", b"{live}:counts"}
+    without_end = [k for k in context.client.scan_iter() if context.client.ttl(k) == -1]
+    assert set(without_end) <= lives_on
+
+
+def test_evidence_names_the_candidates_and_shared_terms(context: Context) -> None:
+    """Why an article joined is stored with it, readable."""
+    first = _attach(context, "a", QUAKE)
+    second = _attach(context, "b", QUAKE_TOLD_AGAIN)
+    members = {m.ref: m for m in context.stories.members(first.story_id)}
+    evidence = json.loads(members["b"].evidence)
+    assert evidence["decision"] == "SameStory"
+    assert evidence["candidates"][0]["story"] == first.story_id
+    assert evidence["candidates"][0]["features"]
+    assert any("kerevan" in word for word in evidence["candidates"][0]["shared"])
+    assert members["b"].score == pytest.approx(second.score, abs=1e-4)
+
+
+def test_index_of_another_make_is_refused(context: Context) -> None:
+    """An index read with other parameters would answer nothing, without a word."""
+    other = load_settings(overrides=["index.copy_rows=2"]).index.params()
+    with pytest.raises(FingerprintMismatchError, match="copy_rows is 3 there and 2 here"):
+        Index(context.client, context.keys, other, retention_s=DAY_S).ensure_fingerprint()
+
+
+def test_a_thousand_races_of_two_workers_split_no_story(redis_url: str) -> None:
+    """Two processes open the same new story at the same moment, again and again: 0 splits."""
+    rounds = 1_000
+    stories = _race(redis_url, workers=2, rounds=rounds)
+    splits = [number for number, ids in stories.items() if len(set(ids)) != 1]
+    assert (len(stories), splits) == (rounds, [])
+
+
+def test_sixteen_workers_with_one_new_story_make_one_story(redis_url: str) -> None:
+    """However many race, one opens and all others join."""
+    stories = _race(redis_url, workers=16, rounds=25)
+    assert all(len(ids) == 16 and len(set(ids)) == 1 for ids in stories.values())
+
+
+def _opening(story_id: str) -> Membership:
+    return Membership(
+        story_id=story_id, version=0, exemplars=(b"x" * 8,), copy_of=None, score=0.0, evidence="{}"
+    )  # type: ignore[arg-type]
+
+
+def _race(redis_url: str, *, workers: int, rounds: int) -> dict[int, list[str]]:
+    """Let processes attach one account each of one event a round; return the stories by round."""
+    fork = multiprocessing.get_context("fork")
+    barrier, results = fork.Barrier(workers), fork.SimpleQueue()
+    racers = [
+        fork.Process(target=_racer, args=(redis_url, number, rounds, barrier, results))
+        for number in range(workers)
+    ]
+    for racer in racers:
+        racer.start()
+    stories: dict[int, list[str]] = {}
+    for _ in range(workers * rounds):
+        number, story_id = results.get()
+        stories.setdefault(number, []).append(story_id)
+    for racer in racers:
+        racer.join()
+    return stories
+
+
+def _racer(redis_url: str, worker: int, rounds: int, barrier, results) -> None:  # type: ignore[no-untyped-def]
+    context = Context(settings=load_settings(), redis_url=redis_url)
+    text = (QUAKE, QUAKE_TOLD_AGAIN)[worker % 2]
+    for number in range(rounds):
+        # Another place a round, so that each round is an event of its own.
+        own = text.replace("Kerevan", f"Kerevan{number}x").replace("Olvany", f"Olvany{number}x")
+        sketch = a_sketch(f"{own} {_filler(number, worker)}", PARAMS)
+        barrier.wait()
+        attached = context.attacher.attach(
+            an_article(f"{number}-{worker}", source=f"{worker}.example"),
+            sketch,
+            entry_id=EntryId(f"{number}-{worker}"),
+            now=NOW + number * 40 * DAY_S,  # a window of its own
+        )
+        results.put((number, attached.story_id))
+
+
+def _filler(number: int, worker: int) -> str:
+    return f"Report {worker} of round {number}."

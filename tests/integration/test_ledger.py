@@ -1,0 +1,206 @@
+"""The ledger on a real Redis: one outcome for each entry, whatever is lost, late or doubled."""
+
+import pytest
+import redis
+
+from worker.model import Feed, Outcome
+from worker.steps.audit import audit
+from worker.store.census import Census
+from worker.store.feeds import poll_fields
+from worker.store.ledger import FETCH, WORK, FeedClaim, Started
+from worker.testing import FEED, Clock, an_entry
+from worker.wiring import Context
+
+LEASE_S = 10.0
+
+
+def _balanced(context: Context) -> bool:
+    return audit(context.ledger, context.stories, Census(context.client, context.keys)).balanced
+
+
+def _feed_claim(context: Context, clock: Clock, **changes: object) -> FeedClaim:
+    context.feeds.add(Feed(feed_id=FEED, url="https://example.org/feed"))
+    lease = context.feeds.due(now=clock(), lease_s=60.0, limit=1)[0]
+    feed = Feed(feed_id=FEED, url="https://example.org/feed", polled_at=clock())
+    return FeedClaim(
+        feed_id=FEED,
+        poll=float(changes.get("poll", lease.poll)),  # type: ignore[arg-type]
+        next_poll_at=clock() + 3_600,
+        fields={**poll_fields(feed), "etag": '"v1"'},
+        listed_all=True,
+    )
+
+
+def test_claim_when_repeated_then_entries_are_new_once(context: Context) -> None:
+    """A response polled twice, or a resent command, puts each entry on the ledger once."""
+    clock, entries = Clock(), [an_entry("one"), an_entry("two")]
+    first = context.ledger.claim(entries, now=clock())
+    again = context.ledger.claim(entries, now=clock())
+    assert (first, again) == (tuple(e.entry_id for e in entries), ())
+    assert context.ledger.counts()["claimed"] == 2
+    assert _balanced(context)
+
+
+def test_claim_stores_validators_and_next_poll_with_the_entries(context: Context) -> None:
+    """The feed's state is written by the same script as its entries, so never before them."""
+    clock = Clock()
+    context.ledger.claim([an_entry("one")], now=clock(), feed=_feed_claim(context, clock))
+    feed = context.feeds.get(FEED)
+    assert feed is not None
+    assert (feed.validators.etag, feed.next_poll_at) == ('"v1"', clock() + 3_600)
+
+
+def test_claim_when_lease_was_stolen_then_validators_stay_and_entries_count(
+    context: Context,
+) -> None:
+    """A slow poller's entries are true; its validators may be older than those stored since."""
+    clock = Clock()
+    late = _feed_claim(context, clock, poll=clock() + 1)
+    assert context.ledger.claim([an_entry("one")], now=clock(), feed=late) != ()
+    feed = context.feeds.get(FEED)
+    assert feed is not None
+    assert feed.validators.etag == ""
+
+
+def test_entry_still_listed_when_its_record_expired_then_is_not_new(context: Context) -> None:
+    """Some feeds list an entry for years: it is new once, not again after the retention."""
+    clock, entry = Clock(), an_entry("old")
+    context.ledger.claim([entry], now=clock(), feed=_feed_claim(context, clock))
+    context.ledger.settle(entry.entry_id, Outcome.REJECTED, reason="too_short")
+    context.client.delete(context.keys.entry(entry.entry_id))  # as if retention were over
+    clock.move(3_600)
+    again = context.ledger.claim([entry], now=clock(), feed=_feed_claim(context, clock))
+    assert again == ()
+
+
+def test_start_when_another_worker_holds_the_lease_then_refuses(context: Context) -> None:
+    """Two hints at one entry do not make two workers extract it at once."""
+    clock, entry = Clock(), an_entry("one")
+    context.ledger.claim([entry], now=clock())
+    assert isinstance(context.ledger.start(entry.entry_id, FETCH, now=clock()), Started)
+    assert context.ledger.start(entry.entry_id, FETCH, now=clock()) is None
+    clock.move(LEASE_S + 1)
+    taken_over = context.ledger.start(entry.entry_id, FETCH, now=clock())
+    assert isinstance(taken_over, Started)
+    assert taken_over.attempt == 2
+
+
+def test_start_gives_back_the_entry_as_it_was_claimed(context: Context) -> None:
+    """What the poller knew of an entry is what the worker gets."""
+    clock, entry = Clock(), an_entry("one")
+    context.ledger.claim([entry], now=clock())
+    context.ledger.advance(entry.entry_id, "file.warc.gz:17", now=clock())
+    started = context.ledger.start(entry.entry_id, WORK, now=clock())
+    assert isinstance(started, Started)
+    assert (started.entry, started.page, started.attempt) == (entry, "file.warc.gz:17", 1)
+
+
+def test_entry_when_every_attempt_dies_then_is_quarantined_and_can_be_retried(
+    context: Context,
+) -> None:
+    """After five attempts an entry waits for a person; retrying gives it five more."""
+    clock, entry = Clock(), an_entry("poison")
+    context.ledger.claim([entry], now=clock())
+    for _ in range(context.settings.ledger.attempts):
+        assert isinstance(context.ledger.start(entry.entry_id, FETCH, now=clock()), Started)
+        clock.move(LEASE_S + 1)
+        assert context.ledger.overdue(now=clock(), limit=10) == ((entry.entry_id, FETCH),)
+    assert context.ledger.start(entry.entry_id, FETCH, now=clock()) is Outcome.QUARANTINED
+    row = context.ledger.row(entry.entry_id)
+    assert row is not None
+    assert (row.outcome, row.reason) == ("quarantined", "its worker died every time")
+    assert context.ledger.quarantined() == (entry.entry_id,)
+    assert _balanced(context)
+    assert context.ledger.release(entry.entry_id, now=clock())
+    assert isinstance(context.ledger.start(entry.entry_id, FETCH, now=clock()), Started)
+    assert _balanced(context)
+
+
+def test_quarantined_entry_when_dropped_then_counts_as_rejected(context: Context) -> None:
+    """Giving up is an outcome too, and the sums agree."""
+    clock, entry = Clock(), an_entry("poison")
+    context.ledger.claim([entry], now=clock())
+    for _ in range(context.settings.ledger.attempts + 1):
+        context.ledger.start(entry.entry_id, FETCH, now=clock())
+        clock.move(LEASE_S + 1)
+    assert context.ledger.release(entry.entry_id, now=clock(), drop=True)
+    assert not context.ledger.release(entry.entry_id, now=clock(), drop=True)
+    assert context.ledger.counts()["rejected:dropped"] == 1
+    assert _balanced(context)
+
+
+def test_settle_when_repeated_or_contradicted_then_the_first_outcome_stands(
+    context: Context,
+) -> None:
+    """A late worker cannot change an outcome, and nothing is counted twice."""
+    clock, entry = Clock(), an_entry("one")
+    context.ledger.claim([entry], now=clock())
+    assert context.ledger.settle(entry.entry_id, Outcome.REJECTED, reason="paywall") == "rejected"
+    assert context.ledger.settle(entry.entry_id, Outcome.ATTACHED) == "rejected"
+    assert not context.ledger.advance(entry.entry_id, "late:1", now=clock())
+    assert context.ledger.start(entry.entry_id, WORK, now=clock()) is None
+    counts = context.ledger.counts()
+    assert (counts["rejected"], counts["rejected:paywall"], counts["pending"]) == (1, 1, 0)
+    assert "attached" not in counts
+    assert _balanced(context)
+
+
+def test_deferred_entry_comes_back_when_due_and_not_before(context: Context) -> None:
+    """A failed attempt waits out its back-off."""
+    clock, entry = Clock(), an_entry("one")
+    context.ledger.claim([entry], now=clock())
+    context.ledger.start(entry.entry_id, FETCH, now=clock())
+    context.ledger.defer(entry.entry_id, "no route", due_at=clock() + 30)
+    clock.move(29)
+    assert context.ledger.overdue(now=clock(), limit=10) == ()
+    clock.move(2)
+    assert context.ledger.overdue(now=clock(), limit=10) == ((entry.entry_id, FETCH),)
+
+
+def test_renewed_lease_is_not_overdue_and_a_settled_entry_is_not_revived(
+    context: Context,
+) -> None:
+    """Renewing keeps what is in hand and never puts an entry back on the ledger."""
+    clock, kept, settled = Clock(), an_entry("kept"), an_entry("settled")
+    context.ledger.claim([kept, settled], now=clock())
+    context.ledger.settle(settled.entry_id, Outcome.REJECTED, reason="too_short")
+    clock.move(8)
+    context.ledger.renew([kept.entry_id, settled.entry_id], now=clock())
+    clock.move(8)
+    assert context.ledger.overdue(now=clock(), limit=10) == ()
+    assert context.ledger.counts()["pending"] == 1
+
+
+def test_scripts_when_the_server_forgot_them_then_are_sent_again(context: Context) -> None:
+    """A restarted or flushed server answers NOSCRIPT; nobody notices."""
+    clock = Clock()
+    context.ledger.claim([an_entry("one")], now=clock())
+    context.client.script_flush()
+    assert context.ledger.claim([an_entry("two")], now=clock()) != ()
+
+
+def test_audit_when_an_entry_vanished_then_names_it(context: Context) -> None:
+    """A loss is an offence with the entry's name, not a wrong sum that nobody sees."""
+    clock, entry = Clock(), an_entry("one")
+    context.ledger.claim([entry], now=clock())
+    context.client.delete(context.keys.entry(entry.entry_id))
+    report = audit(context.ledger, context.stories, Census(context.client, context.keys))
+    assert not report.balanced
+    assert any(entry.entry_id in offence for offence in report.offences)
+    context.client.zrem(context.keys.pending, entry.entry_id)
+    report = audit(context.ledger, context.stories, Census(context.client, context.keys))
+    assert report.offences == ("1 entries were claimed, but 0 are pending and 0 have an outcome",)
+
+
+@pytest.mark.parametrize("policy", ["allkeys-lru", "volatile-ttl"])
+def test_server_that_evicts_is_refused(redis_url: str, context: Context, policy: str) -> None:
+    """A server that may drop keys by itself never holds the ledger."""
+    from worker.errors import UnsafeRedisError
+
+    with redis.Redis.from_url(redis_url) as client:
+        client.config_set("maxmemory-policy", policy)
+        try:
+            with pytest.raises(UnsafeRedisError, match=f"{policy}.*CONFIG SET"):
+                context.check()
+        finally:
+            client.config_set("maxmemory-policy", "noeviction")

@@ -1,0 +1,69 @@
+"""Settings: one validated object, and a file that documents every field."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from worker.errors import ConfigError
+from worker.settings import Settings, load_settings, setting_paths
+
+FILE = Path(__file__).parents[2] / "config" / "samestory.toml"
+
+
+def test_shipped_file_holds_every_setting_with_its_default() -> None:
+    """config/samestory.toml changes nothing and leaves nothing out."""
+    text = FILE.read_text(encoding="utf-8")
+    table, documented = "", []
+    for line in text.splitlines():
+        if match := re.match(r"\[(\w+)\]", line):
+            table = match[1]
+        elif match := re.match(r"(\w+) = ", line):
+            documented.append(f"{table}.{match[1]}")
+    assert documented == list(setting_paths())
+    assert load_settings(text.encode()) == Settings()
+
+
+def test_sources_when_all_set_a_key_then_the_later_one_wins() -> None:
+    """The file goes before the defaults, the environment before the file, --set before all."""
+    toml = b"[match]\nstory_threshold = 0.6\ncopy_jaccard = 0.6\nmin_shingles = 30"
+    environ = {"SAMESTORY_MATCH_STORY_THRESHOLD": "0.7", "SAMESTORY_MATCH_COPY_JACCARD": "0.7"}
+    match = load_settings(toml, environ, ["match.story_threshold=0.8"]).match
+    assert (match.story_threshold, match.copy_jaccard, match.min_shingles) == (0.8, 0.7, 30)
+
+
+@pytest.mark.parametrize(
+    ("toml", "environ", "overrides", "message"),
+    [
+        (b"[poll]\nintervals = 3", {}, [], "unknown setting 'poll.intervals'; allowed: poll.inter"),
+        (b"", {"SAMESTORY_FOO_BAR": "1"}, [], "SAMESTORY_FOO_BAR: unknown setting 'foo.bar'"),
+        (b"", {}, ["match.story_treshold=.5"], "allowed: match.story_threshold"),
+        (b"", {}, ["match.story_threshold=2"], "'match.story_threshold': .*less than or equal"),
+        (b"", {}, ["match.story_threshold=nan"], "'match.story_threshold'"),
+        (b"[log]\nlevel = 'loud'", {}, [], "'log.level': .*'debug', 'info', 'warning' or 'error'"),
+        (b"[index]\ncopy_rows = 9", {}, [], r"copy_bands \* copy_rows must not exceed num_perm"),
+        (b"[poll]\ninterval_s = 1", {}, [], "min_interval_s <= interval_s <= max_interval_s"),
+        (b"[match", {}, [], "not valid TOML"),
+        (b"\xff", {}, [], "not valid TOML"),
+        (b"", {}, ["match"], "not of the form section.key=value"),
+        (b"match = 3", {}, [], "setting 'match'"),
+    ],
+)
+def test_wrong_setting_is_named_with_its_path_and_what_is_allowed(
+    toml: bytes, environ: dict[str, str], overrides: list[str], message: str
+) -> None:
+    """An operator learns which key is wrong and what would be right."""
+    with pytest.raises(ConfigError, match=message):
+        load_settings(toml, environ, overrides)
+
+
+def test_list_setting_is_read_from_text_with_commas() -> None:
+    """The environment has no lists; commas stand in."""
+    settings = load_settings(b"", {"SAMESTORY_FETCH_ALLOW_PRIVATE": ".intranet,10.0.0.7"})
+    assert settings.fetch.allow_private == (".intranet", "10.0.0.7")
+
+
+def test_redis_password_is_not_shown() -> None:
+    """The address may hold a password, so its text form is a mask."""
+    settings = load_settings(b"", {"SAMESTORY_REDIS_URL": "redis://:secret@example.org"})
+    assert "secret" not in repr(settings)

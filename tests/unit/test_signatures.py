@@ -1,0 +1,131 @@
+"""Signatures against the definitions that they estimate."""
+
+import hashlib
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from worker.core.salience import VECTOR
+from worker.core.signatures import (
+    band_keys,
+    containment,
+    copy_signature,
+    estimate_jaccard,
+    shingles,
+    slot_keys,
+    story_slots,
+)
+from worker.model import IndexParams
+
+PARAMS = IndexParams(
+    num_perm=128,
+    copy_bands=42,
+    copy_rows=3,
+    story_slots=64,
+    story_terms=64,
+    bucket_cap=32,
+    window_s=604_800.0,
+    partitions=2,
+)
+SIZES = st.tuples(st.integers(1, 200), st.integers(0, 200), st.integers(1, 200))
+
+
+def _set(start: int, stop: int) -> np.ndarray[tuple[int], np.dtype[np.uint32]]:
+    return shingles([f"w{i}" for i in range(start, stop)], width=1)
+
+
+def _vector(weights: dict[int, int]) -> bytes:
+    """Return terms of tf 1 whose weight is their prior code."""
+    return np.array([(term, 1, code, 0) for term, code in weights.items()], VECTOR).tobytes()
+
+
+def test_shingles_when_runs_repeat_then_counted_once() -> None:
+    """A set has no repetitions; its members are runs in order."""
+    assert len(shingles(["a", "b", "c", "a", "b", "c"])) == 3
+    assert shingles(["a", "b", "c"]).tolist() != shingles(["c", "b", "a"]).tolist()
+    assert len(shingles(["a", "b"])) == 1
+    assert len(shingles([])) == 0
+
+
+@given(st.permutations(["aa bb cc", "dd ee ff", "gg hh ii"]))
+def test_copy_signature_when_set_is_reordered_then_same(order: list[str]) -> None:
+    """MinHash sees sets: the order of members does not matter."""
+    members = shingles([part for text in order for part in text.split()], width=1)
+    reference = shingles(["aa", "bb", "cc", "dd", "ee", "ff", "gg", "hh", "ii"], width=1)
+    assert copy_signature(members, 128) == copy_signature(reference, 128)
+    assert len(copy_signature(members, 128)) == 4 * 128
+
+
+@settings(max_examples=60)
+@given(SIZES)
+def test_estimate_jaccard_when_sets_overlap_then_near_exact(sizes: tuple[int, int, int]) -> None:
+    """The error stays below six standard deviations, 3 / sqrt(k)."""
+    left, both, right = sizes
+    a, b = _set(0, left + both), _set(left, left + both + right)
+    exact = both / (left + both + right)
+    estimate = estimate_jaccard(copy_signature(a, 128), copy_signature(b, 128))
+    assert abs(estimate - exact) <= 3 / math.sqrt(128)
+
+
+def test_copy_signature_when_set_is_empty_then_refuses() -> None:
+    """Two empty sets would pass for copies of each other."""
+    with pytest.raises(ValueError, match="empty"):
+        copy_signature(shingles([]), 128)
+
+
+@given(SIZES)
+def test_containment_when_jaccard_is_exact_then_exact(sizes: tuple[int, int, int]) -> None:
+    """The identity |A and B| = J (|A| + |B|) / (1 + J)."""
+    left, both, right = sizes
+    jaccard = both / (left + both + right)
+    inside = containment(jaccard, left + both, both + right)
+    assert inside == pytest.approx(both / min(left + both, both + right))
+
+
+def test_band_keys_when_computed_then_as_defined() -> None:
+    """Each key is the band's index and the hash of its rows."""
+    signature = copy_signature(_set(0, 50), 128)
+    keys = band_keys(signature, PARAMS)
+    assert len(keys) == len(set(keys)) == 42
+    row = signature[5 * 12 : 6 * 12]
+    assert keys[5] == b"\x05" + hashlib.blake2b(row, digest_size=4).digest()
+
+
+def test_band_keys_when_half_is_shared_then_some_band_agrees() -> None:
+    """Recall at Jaccard .5 is .996: of forty pairs at most two may be missed."""
+    missed = 0
+    for i in range(40):
+        a, b = _set(1000 * i, 1000 * i + 90), _set(1000 * i + 30, 1000 * i + 120)
+        keys = [set(band_keys(copy_signature(s, 128), PARAMS)) for s in (a, b)]
+        missed += not keys[0] & keys[1]
+    assert missed <= 2
+
+
+def test_story_slots_when_weights_differ_then_collide_as_often_as_defined() -> None:
+    """Agreement approaches the probability Jaccard of the squared weights."""
+    ours, theirs = {1: 200, 2: 100, 3: 50}, {1: 100, 2: 100, 4: 150}
+    slots = 4000
+    a, b = (np.frombuffer(story_slots(_vector(v), slots), "<u4") for v in (ours, theirs))
+    left, right = ({t: w * w for t, w in v.items()} for v in (ours, theirs))
+    exact = 0.0
+    for term in left.keys() & right.keys():
+        every = left.keys() | right.keys()
+        total = sum(max(left.get(t, 0) / left[term], right.get(t, 0) / right[term]) for t in every)
+        exact += 1.0 / total
+    assert abs(float(np.mean(a == b)) - exact) <= 3 / math.sqrt(slots)
+
+
+def test_story_slots_when_terms_are_reordered_then_same() -> None:
+    """A vector's order is for reading only."""
+    forward, backward = {1: 90, 2: 80, 3: 70}, {3: 70, 2: 80, 1: 90}
+    assert story_slots(_vector(forward), 64) == story_slots(_vector(backward), 64)
+    assert story_slots(b"", 64) == b""
+
+
+def test_slot_keys_when_slots_given_then_index_and_term() -> None:
+    """A slot's key names the slot and the term that won it."""
+    slots = story_slots(_vector({7: 90}), 3)
+    assert slot_keys(slots) == [bytes([i]) + (7).to_bytes(4, "little") for i in range(3)]

@@ -1,0 +1,5 @@
+"""``python -m worker`` is ``samestory``."""
+
+from worker.cli.main import main
+
+main()

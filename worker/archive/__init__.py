@@ -1,0 +1,1 @@
+"""WARC in and out: every response as it was fetched."""

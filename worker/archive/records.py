@@ -1,0 +1,163 @@
+"""Pages and entries as WARC 1.1 records, and back.
+
+One job: the layout of single records, ours and other people's; files are warc.py's, its only caller.
+Source: iipc.github.io/warc-specifications (WARC 1.1).
+"""
+
+import io
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime, timezone
+from http import HTTPStatus
+
+from fastwarc import GzipWriter, WarcRecord, WarcRecordType
+
+from worker.errors import ArchiveError
+from worker.model import Entry, Page
+
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f]")
+# Headers that speak of the body as it was sent; it is stored decoded.
+_OF_THE_WIRE = frozenset({"content-encoding", "transfer-encoding", "content-length"})
+# An extension field (WARC 1.1 section 5.1 allows them): the address before its redirects.
+_ASKED = "X-Requested-URI"
+_HTML_TYPES = ("text/html", "application/xhtml+xml")
+_ENTRY_TYPE = "application/json"
+_ENTRY_SCHEMA = 1  # raised when Entry changes in a way that old files do not fit
+_MAX_BODY_BYTES = 16 * 1024 * 1024  # three times what the fetcher lets through; others' may be huge
+
+
+def packed(record: WarcRecord) -> bytes:
+    """Return a record as one gzip member, with a digest of its block."""
+    buffer = io.BytesIO()
+    with GzipWriter(buffer) as writer:
+        record.write(writer, checksum_data=True)
+        writer.finish()
+        return buffer.getvalue()
+
+
+def _record(kind: WarcRecordType, at: float, fields: Mapping[str, str], block: bytes) -> WarcRecord:
+    """Return a record; the named fields must hold no line ends, and are cleaned of them."""
+    record = WarcRecord()
+    record.init_headers(kind, content_length=len(block))
+    record.headers.status_line = "WARC/1.1"
+    stamp = datetime.fromtimestamp(at, timezone.utc)
+    record.headers["WARC-Date"] = stamp.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    for name, value in fields.items():
+        record.headers[name] = _CONTROLS.sub(" ", value)
+    record.set_bytes_content(block)
+    return record
+
+
+def warcinfo_record(name: str, at: float) -> WarcRecord:
+    """Return the record that opens a file and says who made it."""
+    block = b"software: samestory\r\nformat: WARC File Format 1.1\r\n"
+    fields = {"WARC-Filename": name, "Content-Type": "application/warc-fields"}
+    return _record(WarcRecordType.warcinfo, at, fields, block)
+
+
+def response_record(page: Page) -> WarcRecord:
+    """Return a page as the HTTP response that it would have been without compression."""
+    try:
+        phrase = HTTPStatus(page.status).phrase
+    except ValueError:
+        phrase = "Unknown"
+    kept = {name: value for name, value in page.headers.items() if name not in _OF_THE_WIRE}
+    lines = [f"HTTP/1.1 {page.status} {phrase}"]
+    lines += [f"{name}: {_CONTROLS.sub(' ', value)}" for name, value in kept.items()]
+    lines.append(f"content-length: {len(page.body)}")
+    head = "\r\n".join(lines).encode("utf-8", "surrogateescape")
+    fields = {
+        "WARC-Target-URI": page.final_url,
+        "Content-Type": "application/http; msgtype=response",
+    }
+    if page.url != page.final_url:
+        fields[_ASKED] = page.url
+    block = head + b"\r\n\r\n" + page.body
+    return _record(WarcRecordType.response, page.fetched_at, fields, block)
+
+
+def metadata_record(page: Page, entry: Entry, response_id: str) -> WarcRecord:
+    """Return the ledger entry that led to a page, as JSON."""
+    fields = {
+        "WARC-Target-URI": page.final_url,
+        "WARC-Concurrent-To": response_id,
+        "Content-Type": _ENTRY_TYPE,
+    }
+    block = json.dumps({"schema": _ENTRY_SCHEMA, **asdict(entry)}).encode()
+    return _record(WarcRecordType.metadata, page.fetched_at, fields, block)
+
+
+def _whole(record: WarcRecord) -> WarcRecord:
+    """Return a record with its block in memory. Raises ArchiveError when some of it is missing."""
+    length = record.content_length
+    record.freeze()
+    if record.content_length != length:
+        raise ArchiveError(f"a record of {length} bytes has {record.content_length}")
+    return record
+
+
+def page_of(record: WarcRecord, *, only_html: bool) -> Page | None:
+    """Return the page of a response record; None when it holds none that is wanted or readable.
+
+    Raises:
+        ArchiveError: the record is cut off.
+    """
+    at = record.record_date  # the stubs promise a date; a record without one gives None
+    if not (record.is_http and at) or record.content_length > _MAX_BODY_BYTES:
+        return None
+    http = _http_of(_whole(record).reader.read())
+    if http is None:
+        return None
+    status, headers, body = http
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if only_html and not (200 <= status <= 299 and kind in _HTML_TYPES):
+        return None
+    target = (record.headers.get("WARC-Target-URI") or "").strip("<>")
+    return Page(
+        url=record.headers.get(_ASKED) or target,
+        final_url=target,
+        status=status,
+        headers={name: value for name, value in headers.items() if name not in _OF_THE_WIRE},
+        body=body,
+        fetched_at=at.timestamp(),
+    )
+
+
+def _http_of(block: bytes) -> tuple[int, dict[str, str], bytes] | None:
+    """Return status, headers and decoded body of an HTTP response, or None when it is no such.
+
+    Parsed apart from its record: an error inside one that an iterator owns ends the iteration.
+    """
+    http = WarcRecord()
+    http.init_headers(WarcRecordType.response, content_length=len(block))
+    http.is_http = True
+    http.set_bytes_content(block)
+    try:
+        http.parse_http(auto_decode="all")  # other people's records keep the wire's encodings
+        body = http.reader.read(_MAX_BODY_BYTES + 1)
+    except (OSError, ValueError):  # not in the encoding that its headers name
+        return None
+    if len(body) > _MAX_BODY_BYTES:
+        return None
+    headers: dict[str, str] = {}
+    for name, value in http.http_headers.to_tuples():
+        known = headers.get(name.lower())
+        headers[name.lower()] = value if known is None else f"{known}, {value}"
+    return http.http_headers.status_code or 0, headers, body
+
+
+def entry_of(record: WarcRecord, response_id: str | None) -> Entry | None:
+    """Return the entry in a metadata record of that response, or None when it is another kind."""
+    about = record.headers.get("WARC-Concurrent-To")
+    if about != response_id or record.headers.get("Content-Type") != _ENTRY_TYPE:
+        return None
+    text = _whole(record).reader.read()
+    try:
+        fields = json.loads(text)
+        if not isinstance(fields, dict) or fields.pop("schema", None) != _ENTRY_SCHEMA:
+            return None
+        return Entry(**fields)
+    except (ValueError, TypeError):  # somebody else's JSON
+        return None

@@ -1,0 +1,174 @@
+"""Fetched pages on disk, in the web's own archive format: WARC 1.1, one gzip member a record.
+
+One job: append pages and find them again. Bodies are stored decoded, the HTTP headers adjusted, so
+that any WARC tool reads them; a page's ledger entry rides along as a metadata record, so that a
+replay needs nothing but these files. Each process writes files of its own, so none is locked.
+Called by steps/ingest and steps/replay. Source: iipc.github.io/warc-specifications (WARC 1.1).
+"""
+
+import contextlib
+import io
+import os
+import re
+import secrets
+import socket
+import threading
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import BinaryIO
+
+from fastwarc import ArchiveIterator, WarcRecordType
+
+from worker.archive import records
+from worker.errors import ArchiveError
+from worker.model import Entry, Page
+
+_LOCATION = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*\.warc\.gz):(\d{1,18})")
+_UNSAFE = re.compile(r"[^A-Za-z0-9]+")
+_GZIP_MAGIC = b"\x1f\x8b"
+_READ_BYTES = 1024 * 1024
+
+
+class Archive:
+    """A directory of WARC files: this process's own to write, all to read."""
+
+    def __init__(
+        self, directory: Path, *, max_bytes: int, clock: Callable[[], float] = time.time
+    ) -> None:
+        """Use a directory, made when first written to; files grow to ``max_bytes`` or a UTC day."""
+        self._directory = directory
+        self._max_bytes = max_bytes
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._file: io.BufferedWriter | None = None
+        self._day = ""
+        self._owner = 0  # the process that opened the file: a fork must not go on with it
+        self._opened = 0  # files so far; orders the names
+
+    def append(self, page: Page, entry: Entry | None = None) -> str:
+        """Write a page, and the entry that led to it, to the disk; return where it is.
+
+        Raises:
+            ArchiveError: the disk refuses.
+        Cost: one fsync. Thread-safe. Not idempotent: a page appended twice is there twice.
+        """
+        response = records.response_record(page)
+        data = records.packed(response)
+        if entry is not None:
+            data += records.packed(records.metadata_record(page, entry, response.record_id or ""))
+        with self._lock:
+            try:
+                file = self._current(len(data))
+                offset = file.tell()
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            except OSError as e:
+                # What was half written is a torn record in the middle: leave the file to readers.
+                self._abandon()
+                raise ArchiveError(f"the archive cannot be written: {e.strerror}") from e
+            return f"{Path(file.name).name}:{offset}"
+
+    def read(self, location: str) -> Page:
+        """Return the page at a location. Raises ArchiveError when it is missing or torn."""
+        match = _LOCATION.fullmatch(location)
+        if not match:
+            raise ArchiveError(f"'{location}' is not a place in the archive")
+        try:
+            with (self._directory / match[1]).open("rb") as file:
+                file.seek(int(match[2]))
+                found = iter(ArchiveIterator(file, parse_http=False, verify_digests=True))
+                record = next(found, None)
+                page = records.page_of(record, only_html=False) if record is not None else None
+        except (OSError, ValueError, ArchiveError) as e:
+            raise ArchiveError(f"no whole page at '{location}'") from e
+        if page is None:
+            raise ArchiveError(f"no whole page at '{location}'")
+        return page
+
+    def close(self) -> None:
+        """Close the file being written; the next append opens another."""
+        with self._lock:
+            self._abandon()
+
+    def _abandon(self) -> None:
+        """Let go of the file. After a failed write, closing tries once more and fails again."""
+        if self._file is not None:
+            with contextlib.suppress(OSError):
+                self._file.close()
+            self._file = None
+
+    def _current(self, size: int) -> io.BufferedWriter:
+        """Return the file to append ``size`` bytes to, a new one when day or size ask for it."""
+        now = self._clock()
+        day = datetime.fromtimestamp(now, timezone.utc).strftime("%Y%m%d")
+        file, is_ours = self._file, (self._owner, self._day) == (os.getpid(), day)
+        if file is not None and is_ours and file.tell() + size <= self._max_bytes:
+            return file
+        self._abandon()
+        self._directory.mkdir(parents=True, exist_ok=True)
+        self._day, self._owner, self._opened = day, os.getpid(), self._opened + 1
+        host = _UNSAFE.sub("", socket.gethostname())[:32] or "host"
+        writer = f"{host}.{self._owner}.{secrets.token_hex(4)}"
+        path = self._directory / f"{day}-{writer}-{self._opened:04d}.warc.gz"
+        file = self._file = path.open("xb")
+        file.write(records.packed(records.warcinfo_record(path.name, now)))
+        # The file's name must outlive a power cut as its content does.
+        descriptor = os.open(self._directory, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        return file
+
+
+def read_pages(path: Path) -> Iterator[tuple[Page, Entry | None]]:
+    """Yield the HTML pages of any WARC file, each with its entry when Archive stored one.
+
+    Raises:
+        ArchiveError: the file cannot be read or is torn; the pages before the tear came first.
+    """
+    held: tuple[str | None, Page] | None = None  # a page whose metadata record may follow
+    last_at = 0
+    try:
+        with path.open("rb") as file:
+            for record in ArchiveIterator(file, parse_http=False):
+                last_at = record.stream_pos
+                entry = None
+                if held is not None and record.record_type == WarcRecordType.metadata:
+                    entry = records.entry_of(record, held[0])
+                if held is not None and (entry or record.record_type == WarcRecordType.response):
+                    yield held[1], entry
+                    held = None
+                if record.record_type == WarcRecordType.response:
+                    page = records.page_of(record, only_html=True)
+                    held = (record.record_id, page) if page is not None else None
+            _refuse_torn(file, last_at)
+    except (OSError, ValueError, ArchiveError) as e:
+        if held is not None:
+            yield held[1], None
+        raise ArchiveError(f"{path.name} is torn or not a WARC file: {e}") from e
+    if held is not None:
+        yield held[1], None
+
+
+def _refuse_torn(file: BinaryIO, last_at: int) -> None:
+    """Raise ArchiveError when the gzip member that starts at ``last_at``, or one after it, is cut.
+
+    fastwarc ends quietly there, as if the file were whole. Cost: reads the last record again.
+    """
+    file.seek(last_at)
+    rest = file.read(_READ_BYTES)
+    if not rest.startswith(_GZIP_MAGIC):
+        return  # not compressed, or empty: the record's own length has told
+    member = zlib.decompressobj(wbits=31)
+    while rest:
+        member.decompress(rest)
+        rest = member.unused_data or file.read(_READ_BYTES)
+        if member.eof and rest:
+            member = zlib.decompressobj(wbits=31)
+    if not member.eof:
+        raise ArchiveError("the last record is cut off")

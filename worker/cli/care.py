@@ -1,0 +1,97 @@
+"""audit, doctor, config: is everything in order?"""
+
+import json
+from contextlib import ExitStack
+
+import typer
+from rich.text import Text
+
+from worker.cli.common import AsJson, Namespace, globals_of, opened, out, print_json, printable
+from worker.cli.show import fields, safe_url, table
+from worker.errors import StoreError
+from worker.settings import Settings
+from worker.steps.audit import audit as audit_step
+from worker.steps.doctor import Check, Grade, checks, unreachable
+from worker.store.census import Census
+from worker.store.keys import LIVE
+from worker.wiring import Context, redis_address
+
+_STYLES = {Grade.OK: "green", Grade.WARN: "yellow", Grade.FAIL: "bold red"}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+    for command in (audit, doctor, config):
+        app.command()(command)
+
+
+def audit(ctx: typer.Context, *, namespace: Namespace = LIVE, as_json: AsJson = False) -> None:
+    """Prove that every claimed entry has exactly one outcome or is pending; exit 1 if not."""
+    with opened(ctx, namespace) as context:
+        census = Census(context.client, context.keys)
+        report = audit_step(context.ledger, context.stories, census)
+    if as_json:
+        print_json(
+            {
+                "balanced": report.balanced,
+                "sums": dict(report.sums),
+                "offences": list(report.offences),
+            }
+        )
+    else:
+        out.print(fields(*report.sums.items()))
+        for offence in report.offences:
+            out.print(Text(printable(offence), style="red"))
+        out.print("[green]balanced[/]" if report.balanced else "[bold red]not balanced[/]")
+    if not report.balanced:
+        raise typer.Exit(1)
+
+
+def doctor(ctx: typer.Context, *, namespace: Namespace = LIVE, as_json: AsJson = False) -> None:
+    """Examine Redis, the index and the disk; exit 1 if something would not work."""
+    settings = globals_of(ctx).settings()
+    found = _examine(settings, namespace)
+    if as_json:
+        print_json([_as_json(check) for check in found])
+    else:
+        shown = table("", "check", "found")
+        for check in found:
+            text = Text(printable(check.found))
+            if check.remedy:
+                text.append(f"\n→ {printable(check.remedy)}", style="bold")
+            shown.add_row(Text(check.grade.value, style=_STYLES[check.grade]), check.name, text)
+        out.print(shown)
+    if any(check.grade is Grade.FAIL for check in found):
+        raise typer.Exit(1)
+
+
+def config(ctx: typer.Context, *, as_json: AsJson = False) -> None:
+    """Print the settings that are in effect: defaults, file, environment and --set together."""
+    settings = globals_of(ctx).settings()
+    values = settings.model_dump(mode="json")
+    values["redis"]["url"] = safe_url(settings.redis.url.get_secret_value())
+    if as_json:
+        print_json(values)
+        return
+    for section, keys in values.items():
+        lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in keys.items()]
+        out.print(f"[{section}]", *lines, "", sep="\n", markup=False, soft_wrap=True)
+
+
+def _examine(settings: Settings, namespace: str) -> tuple[Check, ...]:
+    """Look at the server in use, also at one that other commands would refuse."""
+    with ExitStack() as stack:
+        try:
+            url = stack.enter_context(redis_address(settings))
+        except StoreError as e:  # the embedded server does not start
+            return (unreachable(e),)
+        return checks(Context(settings=settings, redis_url=url, namespace=namespace))
+
+
+def _as_json(check: Check) -> dict[str, str]:
+    return {
+        "check": check.name,
+        "grade": check.grade.value,
+        "found": check.found,
+        "remedy": check.remedy,
+    }

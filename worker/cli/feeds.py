@@ -1,0 +1,198 @@
+"""feeds: which feeds are followed."""
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from worker.cli.common import AsJson, iso, opened, out, print_json, printable
+from worker.cli.show import clock, many, safe_url, span, table
+from worker.core.entries import canonical_url, feed_id
+from worker.decode.opml import MAX_BYTES, read_opml, write_opml
+from worker.errors import ConfigError, DecodeError, NotFoundError
+from worker.model import Feed, FeedId
+from worker.steps.lookup import nearest_of
+from worker.wiring import Context
+
+app = typer.Typer(help="Follow feeds, or stop to.", no_args_is_help=True)
+
+STANDARD_OUTPUT = "-"
+
+
+@app.command()
+def add(
+    ctx: typer.Context,
+    sources: Annotated[list[str], typer.Argument(help="Feed addresses, OPML or text files.")],
+) -> None:
+    """Follow feeds, from now on."""
+    with opened(ctx) as context:
+        _report(context, add_sources(context, sources))
+
+
+@app.command("import")
+def import_(
+    ctx: typer.Context,
+    file: Annotated[Path, typer.Argument(help="OPML, or one address a line.")],
+) -> None:
+    """Follow the feeds that a file lists."""
+    with opened(ctx) as context:
+        if not file.is_file():
+            raise ConfigError(f"there is no file {file}")
+        _report(context, add_sources(context, [str(file)]))
+
+
+@app.command()
+def remove(
+    ctx: typer.Context,
+    names: Annotated[list[str], typer.Argument(metavar="URL|ID...", help="As `list` has them.")],
+) -> None:
+    """Follow feeds no more; what they brought stays."""
+    with opened(ctx) as context:
+        known = {feed.feed_id: feed.url for feed in context.feeds.all()}
+        ids = [_known_id(name, known) for name in names]
+        removed = sum(context.feeds.remove(one) for one in ids)
+        out.print(f"removed {many(removed, 'feed')}")
+
+
+@app.command("list")
+def list_(ctx: typer.Context, *, as_json: AsJson = False) -> None:
+    """Show the feeds: when they were and will be polled, and what is wrong with them."""
+    with opened(ctx) as context:
+        feeds = context.feeds.all()
+    if as_json:
+        print_json([_as_json(feed) for feed in feeds])
+    elif feeds:
+        _print_feeds(feeds)
+    else:
+        out.print("no feeds; add one: samestory feeds add URL")
+
+
+@app.command()
+def export(
+    ctx: typer.Context,
+    file: Annotated[str, typer.Argument(help="'-' is standard output.")] = STANDARD_OUTPUT,
+) -> None:
+    """Write the feeds as OPML, their addresses in full."""
+    with opened(ctx) as context:
+        feeds = context.feeds.all()
+    document = write_opml(feeds)
+    if file == STANDARD_OUTPUT:
+        sys.stdout.write(document.decode())
+        return
+    try:
+        Path(file).write_bytes(document)
+    except OSError as e:
+        raise ConfigError(f"cannot write {file}: {e.strerror}") from e
+    out.print(f"wrote {many(len(feeds), 'feed')} to {file}", markup=False, soft_wrap=True)
+
+
+def add_sources(context: Context, sources: Sequence[str]) -> int:
+    """Follow the feeds that addresses and files name; all are read before one is added.
+
+    Args:
+        context: of the namespace.
+        sources: http(s) addresses, and paths of OPML files or of text with one address a line.
+
+    Returns: how many were not followed before.
+
+    Raises:
+        ConfigError: naming what is neither an address nor a readable file.
+        StoreError: Redis did not answer.
+    """
+    feeds = [feed for source in sources for feed in _read(source)]
+    return sum(context.feeds.add(feed) for feed in feeds)
+
+
+def _read(source: str) -> Iterator[Feed]:
+    if "://" in source:
+        yield _feed(source)
+        return
+    path = Path(source)
+    try:
+        with path.open("rb") as file:
+            body = file.read(MAX_BYTES + 1)
+    except OSError as e:
+        raise ConfigError(
+            f"'{source}' is neither an http(s) address nor a file that can be read ({e.strerror})"
+        ) from e
+    for url, title in _addresses(path, body):
+        yield _feed(url, title=title, origin=f"{path}: ")
+
+
+def _addresses(path: Path, body: bytes) -> tuple[tuple[str, str], ...]:
+    """Return the addresses and titles in a file; what begins like XML has to be OPML."""
+    try:
+        if body.removeprefix(b"\xef\xbb\xbf").lstrip().startswith((b"<", b"\xff\xfe", b"\xfe\xff")):
+            return read_opml(body)
+        lines = [line.strip() for line in body.decode("utf-8-sig").splitlines()]
+    except DecodeError as e:
+        raise ConfigError(f"{path}: {e}") from e
+    except UnicodeDecodeError as e:
+        raise ConfigError(f"{path}: neither OPML nor text in UTF-8") from e
+    return tuple((line, "") for line in lines if line and not line.startswith("#"))
+
+
+def _feed(source: str, *, title: str = "", origin: str = "") -> Feed:
+    url = canonical_url(source)
+    if not url:
+        raise ConfigError(
+            f"{origin}'{safe_url(source)}' is not an http(s) address (one with a user or password "
+            "is refused)"
+        )
+    return Feed(feed_id=feed_id(url), url=url, title=title)
+
+
+def _known_id(name: str, known: dict[FeedId, str]) -> FeedId:
+    """Return the id of a feed that is followed, by its address or its id."""
+    for candidate in (FeedId(name), feed_id(name)):
+        if candidate in known:
+            return candidate
+    near = nearest_of(name, known.values())
+    raise NotFoundError("feed", safe_url(name), [safe_url(url) for url in near])
+
+
+def _report(context: Context, added: int) -> None:
+    out.print(f"added {many(added, 'feed')}; following {many(len(context.feeds.all()), 'feed')}")
+
+
+def _as_json(feed: Feed) -> dict[str, object]:
+    return {
+        "id": feed.feed_id,
+        "url": safe_url(feed.url),
+        "title": feed.title,
+        "next_poll_at": iso(feed.next_poll_at),
+        "polled_at": iso(feed.polled_at),
+        "changed_at": iso(feed.changed_at),
+        "interval_s": feed.interval_s,
+        "error": feed.error,
+        "failures": feed.failures,
+        "gone": feed.gone,
+    }
+
+
+def _print_feeds(feeds: Sequence[Feed]) -> None:
+    now = time.time()
+    shown = table("id", "feed", "last polled", "next poll", "failures", numbers=("failures",))
+    for feed in feeds:
+        name = Text(printable(feed.title) + "\n" if feed.title else "")
+        name.append(safe_url(feed.url), style="dim" if feed.title else "")
+        if feed.error:
+            name.append(f"\n{printable(feed.error)}", style="red")
+        shown.add_row(
+            feed.feed_id,
+            name,
+            clock(feed.polled_at) if feed.polled_at else "never",
+            _next_poll(feed, now),
+            str(feed.failures) if feed.failures else "",
+        )
+    out.print(shown)
+
+
+def _next_poll(feed: Feed, now: float) -> str:
+    if feed.gone:
+        return "gone: never"
+    return f"in {span(feed.next_poll_at - now)}" if feed.next_poll_at > now else "now"

@@ -1,0 +1,196 @@
+"""replay: run an archive, a data set or some texts through the pipeline, beside what is live."""
+
+import json
+import os
+import secrets
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import IO, Annotated
+
+import typer
+from dateutil.parser import isoparse
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from worker.cli.common import err, globals_of, opened, out, print_json, printable
+from worker.errors import ConfigError
+from worker.model import Outcome
+from worker.steps.pool import Limits, PreparePool
+from worker.steps.records import BadRecord, Record, dated, in_event_order, read_source
+from worker.steps.replay import Replay, Replayed
+from worker.store.keys import LIVE
+from worker.wiring import Context
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the program."""
+    app.command()(replay)
+
+
+def replay(  # noqa: PLR0913 - one parameter for each option of the command
+    ctx: typer.Context,
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SOURCE...",
+            help=".jsonl[.gz], WARC, feed or .txt files; '-' is JSONL on standard input.",
+        ),
+    ],
+    namespace: Annotated[
+        str, typer.Option("--namespace", "-n", help="Where to; a fresh one when not given.")
+    ] = "",
+    since: Annotated[str, typer.Option("--from", help="Leave out records before this time.")] = "",
+    until: Annotated[str, typer.Option("--to", help="Leave out records from this time on.")] = "",
+    out_file: Annotated[
+        Path | None, typer.Option("--out", help="One JSON line a record, in input order.")
+    ] = None,
+    workers: Annotated[int, typer.Option(min=0, help="Processes; 0: one a core.")] = 0,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a setting.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+) -> None:
+    """Replay records in event-time order into a namespace of their own; never touches 'live'."""
+    if namespace == LIVE:
+        raise ConfigError("replay never writes to 'live'; name another namespace, or none")
+    globals_of(ctx).extra += overrides or []
+    window = _moment(since, "--from"), _moment(until, "--to")
+    now = round(time.time(), 3)
+    records, bad = read_sources(sources, now, window)
+    with ExitStack() as stack:
+        context = stack.enter_context(opened(ctx, namespace or fresh_namespace(now)))
+        target = stack.enter_context(out_file.open("w", encoding="utf-8")) if out_file else None
+        done = run_replay(context, records, workers or os.cpu_count() or 1)
+        _write(target, records, done)
+        failed = [f"record {r.record.name}: {r.reason}" for r in done if _has_failed(r)]
+        for line in failed:
+            err.print(f"[red]failed[/] {escape(printable(line))}", soft_wrap=True)
+        _summary(context, done, len(bad), as_json=as_json)
+    if failed or bad:
+        raise typer.Exit(1)
+
+
+def read_sources(
+    sources: Sequence[str], now: float, window: tuple[float | None, float | None]
+) -> tuple[list[Record], list[BadRecord]]:
+    """Read every source; name what is no record at once. Returns the records in input order."""
+    records: list[Record] = []
+    bad: list[BadRecord] = []
+    for source in sources:
+        for item in read_source(source, now=now):
+            if isinstance(item, Record):
+                records.append(item)
+            else:
+                bad.append(item)
+                text = f"{printable(item.place)}: {printable(item.reason)}"
+                err.print(f"[red]bad record[/] {escape(text)}", soft_wrap=True)
+    first, end = window
+    kept = [
+        record
+        for record in dated(records, now=now)
+        if (first is None or (record.at or 0.0) >= first)
+        and (end is None or (record.at or 0.0) < end)
+    ]
+    return kept, bad
+
+
+def run_replay(context: Context, records: Sequence[Record], workers: int) -> list[Replayed]:
+    """Replay in event order with a progress bar on standard error."""
+    work = context.settings.work
+    with (
+        PreparePool(
+            workers,
+            context.settings.index.params(),
+            context.settings.match.policy(),
+            Limits(cpu_s=work.cpu_s, memory_mb=work.memory_mb),
+        ) as pool,
+        Progress(
+            TextColumn("replaying"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(),
+            console=err,
+            transient=True,
+            disable=not err.is_terminal,
+        ) as progress,
+    ):
+        steps = Replay(
+            ledger=context.ledger, attacher=context.attacher, stories=context.stories, pool=pool
+        )
+        task = progress.add_task("replay", total=len(records), rate="")
+        started, done = time.monotonic(), []
+        for replayed in steps.run(in_event_order(records)):
+            done.append(replayed)
+            rate = len(done) / max(time.monotonic() - started, 1e-9)
+            progress.update(task, advance=1, rate=f"{rate:.0f}/s")
+        return done
+
+
+def _write(target: IO[str] | None, records: Sequence[Record], done: Sequence[Replayed]) -> None:
+    """Write one line a record, in input order."""
+    if target is None:
+        return
+    by_record = {id(replayed.record): replayed for replayed in done}
+    for record in records:
+        replayed = by_record[id(record)]
+        line = {
+            "id": record.name,
+            "story": replayed.story_id,
+            "copy_of": replayed.copy_of or None,
+            "outcome": replayed.outcome.value,
+            "score": round(replayed.score, 4),
+            "reason": replayed.reason,
+        }
+        target.write(json.dumps(line, ensure_ascii=False) + "\n")
+
+
+def _summary(
+    context: Context, done: Sequence[Replayed], bad: int, *, as_json: bool
+) -> None:
+    outcomes = {o.value: sum(r.outcome is o for r in done) for o in Outcome}
+    summary = {
+        "namespace": context.namespace,
+        "records": len(done),
+        "bad_records": bad,
+        **outcomes,
+        "copies": sum(bool(r.copy_of) for r in done),
+        "stories": len({r.story_id for r in done if r.story_id}),
+    }
+    if as_json:
+        print_json(summary)
+        return
+    width = max(map(len, summary))
+    for name, value in summary.items():
+        out.print(f"{name.replace('_', ' '):<{width}}  {value}", markup=False)
+    out.print(f"\nsamestory stories --namespace {context.namespace}", markup=False)
+
+
+def _has_failed(replayed: Replayed) -> bool:
+    return replayed.outcome is Outcome.QUARANTINED
+
+
+def _moment(value: str, option: str) -> float | None:
+    """Return an option's time as Unix seconds.
+
+    Raises:
+        ConfigError: it is not ISO 8601.
+    """
+    if not value:
+        return None
+    try:
+        moment = isoparse(value.replace(" ", "T", 1))
+    except ValueError as e:
+        raise ConfigError(
+            f"{option} '{value}' is not an ISO 8601 time such as 2026-01-31T12:00:00Z"
+        ) from e
+    return moment.replace(tzinfo=moment.tzinfo or timezone.utc).timestamp()
+
+
+def fresh_namespace(now: float, kind: str = "replay") -> str:
+    """Return the name of a namespace that nobody has used."""
+    moment = datetime.fromtimestamp(now, tz=timezone.utc)
+    return f"{kind}-{moment:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"

@@ -1,0 +1,180 @@
+"""run, poll, work, web: the long-lived roles."""
+
+import asyncio
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import IO, Annotated
+
+import typer
+
+from worker import daemon
+from worker.cli.board import Board
+from worker.cli.common import Globals, err, globals_of, out, set_up_logging
+from worker.cli.feeds import add_sources
+from worker.demo import DemoServer
+from worker.errors import StoreError
+from worker.settings import Settings
+from worker.store.client import masked
+from worker.wiring import Context, redis_address
+
+DRAIN_S = 9.0  # Ctrl-C must end within 10 s, the server's own end included
+REFRESH_S = 0.25
+DEMO_PORT = 8_781
+# The demonstration's outlets are this machine itself: they need no second between two requests.
+DEMO_GAP_S = 0.1
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the program."""
+    for command in (run, poll, work, web):
+        app.command()(command)
+
+
+def run(
+    ctx: typer.Context,
+    feeds: Annotated[
+        str, typer.Option(help="Feed addresses and OPML files to follow, separated by spaces.")
+    ] = "",
+    seeds: Annotated[
+        Path | None, typer.Option(help="Serve this folder as feeds on loopback and follow those.")
+    ] = None,
+) -> None:
+    """Run everything on this machine: poll, work, web; show stories as they form."""
+    options = globals_of(ctx)
+    if seeds:
+        options.extra += ["fetch.allow_private=.localhost", f"fetch.host_gap_s={DEMO_GAP_S}"]
+    settings = options.settings()
+    set_up_logging(settings.log)
+    stop = _stop_signal()
+    with ExitStack() as stack:
+        url = stack.enter_context(redis_address(settings))
+        context = Context(settings=settings, redis_url=url)
+        _wait_until_safe(context, stop)
+        sources = feeds.split()
+        if seeds:
+            demo = stack.enter_context(DemoServer(seeds, DEMO_PORT))
+            sources += demo.feed_urls()
+        add_sources(context, sources)
+        log = stack.enter_context(_log_file(settings)) if out.is_terminal else None
+        supervisor = _supervisor(options, url, log)
+        for number in range(_processes(settings)):
+            supervisor.add(f"work-{number + 1}", ["work", "--single"])
+        supervisor.add("web", ["web"])
+        polls = False
+        started_at = time.time()
+        with Board(context, since=started_at) as board:
+            if log:
+                board.say(f"log: {log.name}")
+            while not stop.wait(REFRESH_S):
+                if not polls and _has_worker(context):
+                    supervisor.add("poll", ["poll"])
+                    polls = True
+                supervisor.tick()
+                board.refresh()
+            board.say("draining: finishing what is in hand")
+            supervisor.stop(DRAIN_S - 1.0)
+            board.refresh()
+
+
+def poll(ctx: typer.Context) -> None:
+    """Poll feeds, fetch pages, archive them, and hint at the workers."""
+    with _role(ctx) as context:
+        asyncio.run(daemon.poll_forever(context))
+
+
+def work(
+    ctx: typer.Context,
+    processes: Annotated[
+        int, typer.Option(min=0, help="Worker processes; 0: work.processes, or one a core.")
+    ] = 0,
+    single: Annotated[bool, typer.Option("--single", hidden=True)] = False,
+) -> None:
+    """Extract, sign and attach what the ledger holds."""
+    with _role(ctx) as context:
+        if single:
+            daemon.work_forever(context)
+            return
+        stop = _stop_signal()
+        supervisor = _supervisor(globals_of(ctx), context.redis_url)
+        for number in range(processes or _processes(context.settings)):
+            supervisor.add(f"work-{number + 1}", ["work", "--single"])
+        while not stop.wait(REFRESH_S):
+            supervisor.tick()
+        supervisor.stop(context.settings.work.drain_s)
+
+
+def web(ctx: typer.Context) -> None:
+    """Serve health and metrics over HTTP."""
+    from worker.web.app import serve  # here, because it makes every other command start slower
+
+    with _role(ctx) as context:
+        serve(context)
+
+
+@contextmanager
+def _role(ctx: typer.Context) -> Iterator[Context]:
+    """Give a daemon its context once Redis is there and safe."""
+    settings = globals_of(ctx).settings()
+    set_up_logging(settings.log)
+    daemon.follow_parent()
+    with redis_address(settings) as url:
+        context = Context(settings=settings, redis_url=url)
+        _wait_until_safe(context, threading.Event())
+        yield context
+
+
+def _wait_until_safe(context: Context, stop: threading.Event) -> None:
+    """Wait for Redis as long as it takes, longer each time; an unsafe one is refused at once."""
+    back_off = daemon.FIRST_BACK_OFF_S
+    while not stop.is_set():
+        try:
+            context.check()
+        except StoreError as e:
+            err.print(f"waiting for {masked(context.redis_url)}: {e}", soft_wrap=True)
+            stop.wait(back_off)
+            back_off = min(2 * back_off, daemon.LONGEST_BACK_OFF_S)
+        else:
+            return
+
+
+def _stop_signal() -> threading.Event:
+    """Return an event that SIGINT and SIGTERM set."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
+
+
+def _processes(settings: Settings) -> int:
+    return settings.work.processes or os.cpu_count() or 1
+
+
+def _has_worker(context: Context) -> bool:
+    """Say whether somebody waits for the first articles; polling earlier would make them wait."""
+    try:
+        return context.hints.has_worker()
+    except StoreError:
+        return False
+
+
+def _supervisor(
+    options: Globals, redis_url: str, log: IO[str] | None = None
+) -> daemon.Supervisor:
+    """Return a supervisor whose children read the same settings and use the same server.
+
+    The address goes by the environment: it may hold a password, and arguments are public.
+    """
+    environ = {**os.environ, "SAMESTORY_REDIS_URL": redis_url}
+    return daemon.Supervisor(options.arguments(), environ, log=log)
+
+
+def _log_file(settings: Settings) -> IO[str]:
+    """Open the file that takes the children's log while the terminal shows the stories."""
+    path = Path(settings.paths.var) / "samestory.log"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path.open("a", encoding="utf-8")

@@ -1,0 +1,168 @@
+"""Who an entry is: canonical addresses, publishers, and the ids that every other room keys by.
+
+Pure. Ids are BLAKE2b digests with a ``person`` each, so that a feed, an entry and an article made
+of the same text never share one. Called by steps/poll, steps/replay and the command line.
+"""
+
+from collections import defaultdict
+from hashlib import blake2b
+from urllib.parse import quote, urlsplit, urlunsplit
+
+import idna
+from tld import get_fld
+
+from worker.model import ArticleId, Entry, EntryId, Feed, FeedId, ParsedEntry, ParsedFeed
+
+# Longer addresses are refused by browsers and servers alike (RFC 9110 4.1 asks for 8 000 octets).
+MAX_URL_CHARS = 8_000
+# Clocks of publishers run ahead; beyond ten minutes the date is a plan or a mistake.
+MAX_AHEAD_S = 600.0
+# Names that only say how a reader came to the page. Sources: the lists of ClearURLs and courlan
+# (courlan/clean.py), and BBC's and Al Jazeera's feeds for at_* and traffic_source.
+_TRACKING_PREFIXES = ("utm_", "at_", "hsa_", "_hs", "mtm_", "pk_", "mc_", "ns_", "oly_", "vero_")
+_TRACKING_NAMES = frozenset(
+    "fbclid gclid gclsrc dclid gbraid wbraid msclkid yclid twclid ttclid igshid mkt_tok _openstat "  # noqa: SIM905 - a table
+    "cmpid icid ncid ocid xtor ref_src ref_url traffic_source wickedid s_cid _ga _gl".split()
+)
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+# What a path or query may hold unescaped (RFC 3986 pchar, "/" and "?"), and "%" itself, so that
+# what is escaped already stays as it is.
+_SAFE = "%/:@!$&'()*+,;=~?[]|"
+
+
+def canonical_url(url: str) -> str:
+    """Return the one spelling of an http(s) address, or '' when it is not a safe one.
+
+    Lower-case scheme and host, no default port, no fragment, no tracking parameters; path and the
+    rest of the query stay as they are. Userinfo, control characters and backslashes are refused:
+    parsers disagree about the host of such addresses.
+    """
+    url = url.strip(" \t\r\n")
+    if len(url) > MAX_URL_CHARS or any(c < " " or c in "\\\x7f" for c in url):
+        return ""
+    try:
+        parts = urlsplit(url)
+        port, host = parts.port, _canonical_host(parts.hostname or "")
+        path, query = quote(parts.path or "/", safe=_SAFE), quote(parts.query, safe=_SAFE)
+    except ValueError:  # bad port, bad brackets, a host that IDNA refuses, a lone surrogate
+        return ""
+    scheme = parts.scheme.lower()
+    if scheme not in _DEFAULT_PORTS or not host or "@" in parts.netloc or port == 0:
+        return ""
+    netloc = host if port in (None, _DEFAULT_PORTS[scheme]) else f"{host}:{port}"
+    kept = "&".join(p for p in query.split("&") if p and not _is_tracking(p))
+    return urlunsplit((scheme, netloc, path, kept, ""))
+
+
+def _canonical_host(host: str) -> str:
+    """Return a host in lower case and ASCII. Raises ValueError when it is not one."""
+    host = host.lower().rstrip(".")
+    if ":" in host:  # an IPv6 address; urlsplit took its brackets
+        return f"[{host}]"
+    if not host.isascii():
+        host = idna.encode(host, uts46=True).decode("ascii")  # IDNAError is a ValueError
+    if not host.replace("-", "").replace(".", "").replace("_", "").isalnum() or ".." in host:
+        raise ValueError("not a host name")
+    return host
+
+
+def _is_tracking(parameter: str) -> bool:
+    """Whether a ``name=value`` only says how the reader came here."""
+    name = parameter.partition("=")[0].lower()
+    return name in _TRACKING_NAMES or name.startswith(_TRACKING_PREFIXES)
+
+
+def publisher(url: str) -> str:
+    """Return the registrable domain of an address: what counts as one source.
+
+    Names without a public suffix (``outlet.localhost``, an intranet, an IP address) stand for
+    themselves. '' when the address has no host.
+    """
+    try:
+        host = (urlsplit(url).hostname or "").rstrip(".")
+    except ValueError:
+        return ""
+    return get_fld(f"https://{host}/", fail_silently=True) or host if host else ""
+
+
+def feed_id(url: str) -> FeedId:
+    """Return the id of the feed at an address: 12 hex characters."""
+    return FeedId(_digest("feed", 6, canonical_url(url) or url))
+
+
+def entry_id(feed: FeedId, entry: ParsedEntry) -> EntryId:
+    """Return the id of an entry of a feed, 16 hex characters: of its guid, else link, else text.
+
+    Source: the fall-back order of RFC 4287 4.2.6.
+    """
+    link = canonical_url(entry.url)
+    if entry.guid:
+        return EntryId(_digest("entry", 8, feed, "guid", entry.guid))
+    if link:
+        return EntryId(_digest("entry", 8, feed, "link", link))
+    return EntryId(_digest("entry", 8, feed, "text", entry.title, repr(entry.published_at)))
+
+
+def article_id(url: str, entry: EntryId) -> ArticleId:
+    """Return the id of the article behind a canonical address, or of a linkless entry's own text.
+
+    Two feeds that list one page thus name one article.
+    """
+    return ArticleId(_digest("article", 8, url or entry))
+
+
+def entries_of(parsed: ParsedFeed, feed: Feed, now: float, window_s: float) -> tuple[Entry, ...]:
+    """Return the ledger entries of one feed document, in its order, each id once.
+
+    Args:
+        parsed: the document.
+        feed: where it came from.
+        now: Unix seconds; becomes ``seen_at``.
+        window_s: how long an article can be matched. A date before ``now - window_s`` or more than
+            ten minutes ahead is dropped: the index could not place it.
+    """
+    shared = _shared_guids(parsed.entries)
+    entries: dict[EntryId, Entry] = {}
+    for record in parsed.entries:
+        url = canonical_url(record.url)
+        key = entry_id(feed.feed_id, record)
+        if record.guid in shared:
+            key = EntryId(_digest("entry", 8, feed.feed_id, "guid+link", record.guid, url))
+        dated = record.published_at
+        if dated is not None and not now - window_s <= dated <= now + MAX_AHEAD_S:
+            dated = None
+        entries.setdefault(
+            key,
+            Entry(
+                entry_id=key,
+                feed_id=feed.feed_id,
+                article_id=article_id(url, key),
+                ref=record.guid or url or key,
+                url=url,
+                title=record.title,
+                summary=record.summary,
+                source=publisher(url or feed.url),
+                published_at=dated,
+                seen_at=now,
+            ),
+        )
+    return tuple(entries.values())
+
+
+def _shared_guids(records: tuple[ParsedEntry, ...]) -> frozenset[str]:
+    """Return the guids that name different pages in this document, e.g. one guid for all items.
+
+    All sharers then take the link into their id, whichever comes first, so that ids survive a
+    change of order.
+    """
+    links: defaultdict[str, set[str]] = defaultdict(set)
+    for record in records:
+        if record.guid:
+            links[record.guid].add(canonical_url(record.url))
+    return frozenset(guid for guid, urls in links.items() if len(urls) > 1)
+
+
+def _digest(kind: str, size: int, *parts: str) -> str:
+    """Return the hex digest of some texts; the separator keeps ('a', 'bc') from ('ab', 'c')."""
+    data = "\x00".join(parts).encode("utf-8", "surrogatepass")
+    return blake2b(data, digest_size=size, person=kind.encode()).hexdigest()

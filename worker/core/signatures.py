@@ -1,0 +1,138 @@
+"""Signatures of the two levels and the keys under which the index files them.
+
+Copy level: MinHash over 3-word shingles, cut into bands. Story level: weighted MinHash over salient
+terms, one bucket per slot. Everything here is stable over processes and platforms: the index keeps
+the results for days.
+"""
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+from datasketch import MinHash
+from numpy.typing import NDArray
+
+from worker.core.salience import NAME, VECTOR, static_idf, term_hash, term_weight
+from worker.model import IndexParams
+
+SHINGLE_WIDTH = 3
+
+_SEED = 1  # datasketch's default; any fixed value does, but it may never change
+# On the labelled stream recall@16 of 64 slots: 1 gives .982, 1.5 gives .985 and reads a sixth less.
+_NAME_BONUS = 1.5
+_MIX_A = np.uint64(0x9E3779B97F4A7C15)  # odd 64-bit constants of splitmix64 (Steele et al. 2014)
+_MIX_B = np.uint64(0xBF58476D1CE4E5B9)
+_MIX_C = np.uint64(0x94D049BB133111EB)
+
+
+def _mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return splitmix64's finaliser: a bijection that spreads every bit."""
+    values = (values ^ (values >> np.uint64(30))) * _MIX_B
+    values = (values ^ (values >> np.uint64(27))) * _MIX_C
+    return values ^ (values >> np.uint64(31))
+
+
+def shingles(tokens: Sequence[str], width: int = SHINGLE_WIDTH) -> NDArray[np.uint32]:
+    """Return the set of hashes of all runs of ``width`` tokens, sorted.
+
+    A text shorter than ``width`` is one shingle; an empty one has none. Two different shingles of
+    one text share a hash with probability 2**-32.
+    """
+    hashes = np.fromiter(map(term_hash, tokens), np.uint64, len(tokens))
+    runs = max(1, len(hashes) - width + 1) if len(hashes) else 0
+    mixed = np.zeros(runs, np.uint64)
+    for i in range(min(width, len(hashes))):
+        mixed = _mix(mixed * _MIX_A + hashes[i : i + runs])
+    return np.unique((mixed >> np.uint64(32)).astype(np.uint32))
+
+
+def copy_signature(shingle_set: NDArray[np.uint32], num_perm: int) -> bytes:
+    """Return the MinHash of a shingle set: num_perm x uint32 little-endian.
+
+    Raises:
+        ValueError: empty set; two empty sets would look alike. core.junk rejects such texts first.
+    Source: Broder 1997; scheme 'affine32' of datasketch 2.
+    """
+    if not len(shingle_set):
+        raise ValueError("an empty shingle set has no signature")
+    minhash = _base(num_perm).copy()
+    minhash.update_batch(shingle_set.tolist())
+    return np.asarray(minhash.hashvalues).astype("<u4").tobytes()
+
+
+def _identity(value: int) -> int:
+    return value
+
+
+_BASES: dict[int, MinHash] = {}
+
+
+def _base(num_perm: int) -> MinHash:
+    """Return an empty MinHash whose permutations all copies share: making them costs 1 ms."""
+    if num_perm not in _BASES:
+        _BASES[num_perm] = MinHash(
+            num_perm=num_perm, seed=_SEED, hashfunc=_identity, scheme="affine32"
+        )
+    return _BASES[num_perm]
+
+
+def estimate_jaccard(a: bytes, b: bytes) -> float:
+    """Return the share of equal slots: an unbiased estimate of the Jaccard similarity.
+
+    Standard error sqrt(J(1-J)/k): .044 at J = .5 with 128 permutations.
+    """
+    return float(np.mean(np.frombuffer(a, "<u4") == np.frombuffer(b, "<u4")))
+
+
+def containment(jaccard: float, n_a: int, n_b: int) -> float:
+    """Return the share of the smaller of two sets that lies in the larger one.
+
+    Args:
+        jaccard: of the two sets; an estimate gives an estimate.
+        n_a: size of one set, at least 1.
+        n_b: size of the other.
+    Source: |A ∩ B| = J (|A| + |B|) / (1 + J).
+    """
+    return min(1.0, jaccard * (n_a + n_b) / ((1.0 + jaccard) * min(n_a, n_b)))
+
+
+def band_keys(signature: bytes, params: IndexParams) -> list[bytes]:
+    """Return the copy-index keys: a band index byte and a 4-byte hash of the band's rows.
+
+    Two texts of Jaccard J share a key with probability 1 - (1 - J**rows)**bands: with 42 x 3,
+    .996 at J = .5, .76 at .33 and .04 at .1.
+    """
+    width = 4 * params.copy_rows
+    return [
+        bytes([band])
+        + hashlib.blake2b(signature[band * width : (band + 1) * width], digest_size=4).digest()
+        for band in range(params.copy_bands)
+    ]
+
+
+def story_slots(vector: bytes, slots: int) -> bytes:
+    """Return the weighted MinHash of a packed vector: slots x uint32 little-endian term hashes.
+
+    Each slot draws one term with probability proportional to its weight, by the smallest
+    exponential variate -ln(u)/w with u a hash of (term, slot). Two articles agree in a slot with
+    their probability Jaccard similarity, which ignores scale. Weights use the static prior, so that
+    an article has the same slots on every day.
+
+    Source: Moulton and Jiang 2018, "Maximally consistent sampling and the Jaccard index of
+    probability distributions" (P-MinHash).
+    """
+    rows = np.frombuffer(vector, VECTOR)
+    if not len(rows):
+        return b""
+    weight = term_weight(rows["tf"]) * static_idf(rows["prior"])
+    weight = np.where(rows["kind"] & NAME, _NAME_BONUS * weight, weight) ** 2
+    seeds = _mix(np.arange(1, slots + 1, dtype=np.uint64) * _MIX_A)
+    draws = _mix(rows["term"].astype(np.uint64)[None, :] * _MIX_A + seeds[:, None])
+    uniform = (draws >> np.uint64(11)).astype(np.float64) * 2.0**-53 + 2.0**-54
+    winner = np.argmin(-np.log(uniform) / weight[None, :], axis=1)
+    return bytes(rows["term"][winner].astype("<u4").tobytes())
+
+
+def slot_keys(slots: bytes) -> list[bytes]:
+    """Return the story-index keys: a slot index byte and the 4-byte hash of the slot's term."""
+    return [bytes([i]) + slots[4 * i : 4 * i + 4] for i in range(len(slots) // 4)]

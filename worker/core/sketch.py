@@ -1,0 +1,32 @@
+"""Makes the sketch of an article: all that detection keeps of it."""
+
+from worker.core import salience, signatures, text
+from worker.core.salience import Prior
+from worker.model import IndexParams, Sketch
+
+
+def sketch(title: str, body: str, *, params: IndexParams, prior: Prior) -> Sketch:
+    """Return both signatures and the salient terms of an article.
+
+    Args:
+        title: as published; may be empty.
+        body: main text as extracted.
+        params: sizes of the signatures.
+        prior: static document probabilities of the article's language.
+    Cost: about 1.5 ms for 400 words.
+    """
+    heading = text.tokens(text.normalise(title))
+    clean = text.normalise(body)
+    tokens = text.tokens(clean)
+    shingle_set = signatures.shingles(tokens)
+    vector, words = salience.salient_terms(
+        heading, tokens, text.names(clean), prior=prior, limit=params.story_terms
+    )
+    signature = signatures.copy_signature(shingle_set, params.num_perm) if len(shingle_set) else b""
+    return Sketch(
+        shingles=len(shingle_set),
+        signature=signature,
+        slots=signatures.story_slots(vector, params.story_slots),
+        vector=vector,
+        words=words,
+    )

@@ -1,0 +1,128 @@
+"""Turns any text into the words that detection compares.
+
+Every script gives words, or character n-grams where writing has no spaces. Spelling variants that
+outlets disagree on (case, accents, typographic forms, "U.S." and "US", "2,000" and "2000") become
+one token. Knows scripts, not languages; no word is dropped here.
+"""
+
+import re
+import unicodedata
+from itertools import pairwise
+
+MAX_CHARS = 400_000  # 20 000 words of 20 characters
+MAX_TOKENS = 20_000  # bounds the cost of one article; news articles rarely pass 4 000
+MAX_TOKEN_CHARS = 64  # longer ones are addresses or encoded data, not words
+
+# Soft hyphen, zero-width and direction marks, byte order mark, tag characters.
+_HIDDEN = re.compile(
+    "[\u00ad\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\U000e0000-\U000e007f]"
+)
+# Typographic quotes, dashes and spaces that carry no meaning here; plain ASCII is also faster.
+_TYPOGRAPHY = str.maketrans(
+    "\u2018\u2019\u201a\u201b\u2032\u02bc\u201c\u201d\u201e\u2033"
+    "\u2010\u2011\u2012\u2013\u2014\u2015\u2212",
+    "'" * 6 + '"' * 4 + "-" * 7,
+)
+_CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]")
+_SPACES = re.compile(r"[^\S\n]{2,}|[^\S\n ]")
+_BREAKS = re.compile(r" ?\n[ \n]*")
+
+# Accents of Latin, Greek and Cyrillic; vowel points of Hebrew and Arabic; the Arabic tatweel.
+# The vowel signs of Indic scripts carry meaning and stay.
+_ACCENTS = re.compile(
+    "[\u0300-\u036f\u0591-\u05bd\u05bf-\u05c7\u0610-\u061a\u0640\u064b-\u065f\u0670]"
+)
+# Letters that Unicode does not decompose, as news agencies transcribe them; Arabic forms that
+# writers use for one another.
+_LETTERS = str.maketrans(
+    "øØłŁđĐıħĦðÐəƏىةیکς",
+    "oOlLdDihHdDeEيهيكσ",  # noqa: RUF001 - the letters are meant
+) | str.maketrans({"æ": "ae", "Æ": "Ae", "œ": "oe", "Œ": "Oe", "ß": "ss", "þ": "th", "Þ": "Th"})
+
+
+def _marks() -> str:
+    """Return all combining marks as the body of a character class: re's own word class leaves them out."""
+    codes = [c for c in range(0x300, 0x20000) if unicodedata.category(chr(c)) in ("Mn", "Mc")]
+    starts = [codes[0], *(b for a, b in pairwise(codes) if b != a + 1)]
+    ends = [*(a for a, b in pairwise(codes) if b != a + 1), codes[-1]]
+    return "".join(f"{chr(a)}-{chr(b)}" for a, b in zip(starts, ends, strict=True))
+
+
+# Scripts written without spaces: Thai, Lao, Myanmar, Khmer, kana, Han.
+_UNSPACED = (
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005\u3041-\u3096\u3099-\u30ff"
+    "\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff"
+)
+_UNSPACED_START = re.compile(f"[{_UNSPACED}]")
+_IDEOGRAPHIC = re.compile("[\u3005\u3041-\u30ff\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff]")
+_TOKEN = re.compile(
+    rf"\d+(?:\.\d+)*|[{_UNSPACED}]+|[^\W\d_{_UNSPACED}](?:[^\W_{_UNSPACED}]+|[{_marks()}]+)*"
+)
+# The same for ASCII text, four times as fast.
+_TOKEN_ASCII = re.compile(r"[a-z][a-z0-9]*|\d+(?:\.\d+)*", re.ASCII)
+# Each pattern starts with the rare character, which lets re skip over everything else.
+_INITIALISM = re.compile(r"\.[^\W\d_](?:\.[^\W\d_])*\.(?!\w)")
+_THOUSANDS = re.compile(r"[.,](?<=\d.)(?=\d{3}(?!\d))")
+_DECIMAL = re.compile(r",(?<=\d,)(?=\d)")
+# A word after another word, not after the end of a sentence; its case is tested afterwards.
+_INNER = re.compile(r"[^\W\d_a-z](?<=[\w,;] .|\w-.)[^\W_]*")
+# Two characters make most Chinese and Japanese words; the other scripts are alphabets.
+_GRAM_IDEOGRAPHIC = 2
+_GRAM_ALPHABETIC = 4
+
+
+def normalise(text: str) -> str:
+    """Return the text in one Unicode form, without invisible characters and runs of spaces.
+
+    Paragraph breaks stay as single newlines. Longer texts are cut at ``MAX_CHARS``.
+    """
+    text = text[:MAX_CHARS]
+    if not text.isascii():
+        text = _HIDDEN.sub("", unicodedata.normalize("NFKC", text)[:MAX_CHARS])
+        text = text.translate(_TYPOGRAPHY)
+    return _BREAKS.sub("\n", _SPACES.sub(" ", _CONTROL.sub(" ", text))).strip()
+
+
+def _plain(text: str) -> str:
+    """Return a normalised text without accents, dots of initialisms and marks of thousands."""
+    if not text.isascii():
+        text = _ACCENTS.sub("", unicodedata.normalize("NFD", text)).translate(_LETTERS)
+        text = unicodedata.normalize("NFC", text)
+    text = _INITIALISM.sub(lambda found: found[0].replace(".", "") + " ", text)
+    return _DECIMAL.sub(".", _THOUSANDS.sub("", text))
+
+
+def fold(text: str) -> str:
+    """Return the text in lower case and without accents: the form in which tokens are compared."""
+    return text.lower() if text.isascii() else _plain(normalise(text)).casefold()
+
+
+def _grams(run: str) -> list[str]:
+    width = _GRAM_IDEOGRAPHIC if _IDEOGRAPHIC.match(run) else _GRAM_ALPHABETIC
+    return [run[i : i + width] for i in range(max(1, len(run) - width + 1))]
+
+
+def tokens(text: str) -> list[str]:
+    """Return the case-folded tokens of a normalised text in reading order.
+
+    At most ``MAX_TOKENS``, each at most ``MAX_TOKEN_CHARS`` long.
+    """
+    plain = _plain(text).casefold()
+    pattern = _TOKEN_ASCII if plain.isascii() else _TOKEN
+    found: list[str] = pattern.findall(plain)[:MAX_TOKENS]
+    if pattern is _TOKEN and _UNSPACED_START.search(text):
+        runs = (_grams(t) if _UNSPACED_START.match(t) else [t] for t in found)
+        found = [gram for run in runs for gram in run][:MAX_TOKENS]
+    return [token[:MAX_TOKEN_CHARS] for token in found]
+
+
+def names(text: str) -> list[str]:
+    """Return the case-folded words of a normalised text that are capitalised inside a sentence.
+
+    Scripts without case have none.
+    """
+    return [
+        word[:MAX_TOKEN_CHARS].casefold()
+        for word in _INNER.findall(_plain(text))[:MAX_TOKENS]
+        if word[0].isupper()
+    ]

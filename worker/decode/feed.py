@@ -1,0 +1,214 @@
+"""Feed documents to values: feedparser with its doors shut.
+
+One job: bytes of RSS, Atom or RDF in, ``ParsedFeed`` out. It never opens a file or an address (see
+``_parse``), and it is to run inside decode/sandbox: some inputs cost feedparser minutes, and
+some crash expat. Called by decode/sandbox and steps/replay.
+"""
+
+import calendar
+import io
+import re
+import time
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+from xml.sax import SAXException
+
+import feedparser
+import lxml.html
+from lxml import etree
+
+from worker.errors import DecodeError
+from worker.model import ParsedEntry, ParsedFeed
+
+# 100 000 items cost 40 s; the newest thousand are news enough.
+MAX_ENTRIES = 1_000
+# Above this an expat older than 2.7.0 overflows its stack on chained entities (CVE-2024-8176).
+# Real feeds declare a handful (lemon24/reader#212 has some that do).
+MAX_ENTITIES = 64
+# Full-content feeds carry whole articles; 50 000 characters are five long ones.
+MAX_SUMMARY_CHARS = 50_000
+MAX_MARKUP_CHARS = 4 * MAX_SUMMARY_CHARS  # what is given to the HTML parser to find them
+MAX_TITLE_CHARS = 500
+MAX_GUID_CHARS = 2_000
+MAX_URL_CHARS = 8_000  # as in core/entries
+MAX_TTL_S = 7 * 86_400.0  # a feed that wishes for longer is taken at a week
+
+# All that feedparser has been seen to raise, and their kin: it catches SAXException only
+# (feedparser/api.py:264), so a bad character reference or codec name comes out as it is.
+_FEEDPARSER_FAULTS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    SAXException,
+    TypeError,
+    ValueError,
+)
+_ENTITY = re.compile(rb"""<!ENTITY\s+(?:%\s+)?[^\s"'>]+\s*("[^"]*"|'[^']*')?""", re.IGNORECASE)
+_ENTITY_REFERENCE = re.compile(rb"&[^#]|%[A-Za-z]")
+_FEED_ROOT = re.compile(rb"<(?:\w+:)?(?:rss|feed|rdf)\b", re.IGNORECASE)
+_HTML_ROOT = re.compile(
+    # Each alternative can match in one way only, else backtracking would be exponential.
+    rb"(?:<\?[^>]*>|<!--(?:[^-]|-(?!->))*-->|\s)*<(?:!doctype\s+html|html|head|body)\b",
+    re.IGNORECASE,
+)
+# Controls, halves of surrogate pairs, non-characters and the bidi overrides, which can make a title
+# read as something else. Tabs and line ends go with the other white space.
+_UNWANTED = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f"
+    "\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffe\uffff]"
+)
+_BLOCKS = frozenset(
+    "address article blockquote br dd div dl dt figcaption figure footer h1 h2 h3 h4 h5 h6 header "  # noqa: SIM905 - a table
+    "hr li ol p pre section table td th tr ul".split()
+)
+
+
+def parse_feed(body: bytes, *, url: str, content_type: str = "") -> ParsedFeed:
+    """Return what a feed document says, as plain text and absolute addresses.
+
+    Args:
+        body: decoded from its Content-Encoding, not from its character set.
+        url: the address that answered; relative links are resolved against it.
+        content_type: the response header; names the character set.
+
+    Raises:
+        DecodeError: not a feed, too dangerous to parse, or so broken that no entry is left.
+    Cost: linear for real feeds (1.3 MB, 100 entries: 0.25 s); unbounded for hostile ones.
+    """
+    _refuse(body)
+    raw = _parse(body, content_type)
+    try:
+        feed = ParsedFeed(
+            title=plain_text(raw.feed.get("title"), MAX_TITLE_CHARS, one_line=True),
+            entries=tuple(_entry(item, url) for item in _newest(raw.entries)),
+            ttl_s=_ttl_s(raw.feed.get("ttl")),
+        )
+    except _FEEDPARSER_FAULTS as e:
+        raise DecodeError(f"the feed could not be read: {type(e).__name__}") from e
+    broken = raw.bozo and isinstance(raw.get("bozo_exception"), SAXException)
+    if broken and not feed.entries:
+        raise DecodeError("the feed is not well-formed and has no readable entry")
+    return feed
+
+
+def _refuse(body: bytes) -> None:
+    """Raise DecodeError for what is cheaply seen not to be a feed, or to be an attack."""
+    ascii_view = body.replace(b"\0", b"")  # UTF-16 and UTF-32 markup, seen as ASCII
+    start = ascii_view[:4096].lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n")
+    if not start:
+        raise DecodeError("the document is empty")
+    if b"<" not in ascii_view:
+        # feedparser would take a bare path for a file to open (its api.py:118-131).
+        raise DecodeError("the document has no markup: a text, a path or JSON, not a feed")
+    if _HTML_ROOT.match(start):
+        raise DecodeError("the document is an HTML page, not a feed")
+    root = _FEED_ROOT.search(ascii_view)
+    entities = _ENTITY.findall(ascii_view, 0, root.start() if root else len(ascii_view))
+    if len(entities) > MAX_ENTITIES:
+        raise DecodeError(f"the document declares {len(entities)} entities")
+    if any(_ENTITY_REFERENCE.search(value) for value in entities):
+        raise DecodeError("the document declares an entity that refers to another")
+
+
+def _parse(body: bytes, content_type: str) -> Any:
+    """Return feedparser's result for a document; its dictionaries do not leave this module."""
+    try:
+        raw = feedparser.parse(
+            io.BytesIO(body),  # bytes would be tried as a file name
+            # No content-location: feedparser would resolve guids like links, and they would change
+            # with every redirect of the feed. Links are resolved in _link.
+            response_headers={"content-type": content_type} if content_type else {},
+            sanitize_html=False,  # no markup is kept, so there is nothing to sanitize
+            resolve_relative_uris=False,
+        )
+    except _FEEDPARSER_FAULTS as e:
+        raise DecodeError(f"the feed could not be read: {type(e).__name__}") from e
+    if not raw.get("version"):
+        raise DecodeError("the document is neither RSS, Atom nor RDF")
+    return raw
+
+
+def _newest(items: list[Any]) -> Iterable[Any]:
+    """Return at most MAX_ENTRIES items: the document's order, unless the newest must be chosen."""
+    if len(items) <= MAX_ENTRIES:
+        return items
+    return sorted(items, key=lambda item: _published_at(item) or 0.0, reverse=True)[:MAX_ENTRIES]
+
+
+def _entry(item: Any, base: str) -> ParsedEntry:
+    """Return one feedparser entry as a value."""
+    texts = [item.get("summary"), *(part.get("value") for part in item.get("content", ()))]
+    return ParsedEntry(
+        guid=_UNWANTED.sub("", str(item.get("id") or "")).strip()[:MAX_GUID_CHARS],
+        url=_link(item, base),
+        title=plain_text(item.get("title"), MAX_TITLE_CHARS, one_line=True),
+        summary=max((plain_text(text, MAX_SUMMARY_CHARS) for text in texts), key=len),
+        published_at=_published_at(item),
+    )
+
+
+def _link(item: Any, base: str) -> str:
+    """Return the address of an entry's page, absolute http(s), or ''."""
+    alternates = [
+        link.get("href") for link in item.get("links", ()) if link.get("rel") == "alternate"
+    ]
+    for candidate in (item.get("link"), *alternates):
+        if not candidate:
+            continue
+        try:
+            url = urljoin(base, str(candidate).strip())
+            parts = urlsplit(url)
+        except ValueError:
+            continue
+        is_web = parts.scheme in ("http", "https") and bool(parts.netloc)
+        if is_web and len(url) <= MAX_URL_CHARS and not _UNWANTED.search(url):
+            return url
+    return ""
+
+
+def _published_at(item: Any) -> float | None:
+    """Return an entry's date as Unix seconds, or None; feedparser's parsed dates are UTC."""
+    # dict.get: FeedParserDict's own maps one date to the other, with a warning.
+    parsed = dict.get(item, "published_parsed") or dict.get(item, "updated_parsed")
+    # feedparser makes years -1 and 10000 of some dates, which timegm refuses or misreads.
+    if not isinstance(parsed, time.struct_time) or not 1970 <= parsed.tm_year <= 9998:
+        return None
+    try:
+        return float(calendar.timegm(parsed))
+    except (ValueError, OverflowError):
+        return None
+
+
+def _ttl_s(value: Any) -> float | None:
+    """Return RSS ``ttl`` (minutes) in seconds, or None."""
+    text = str(value or "").strip()
+    if not (text.isascii() and text.isdigit() and len(text) < 10) or int(text) == 0:
+        return None
+    return min(int(text) * 60.0, MAX_TTL_S)
+
+
+def plain_text(value: Any, limit: int, *, one_line: bool = False) -> str:
+    """Return the text of a piece of HTML: no tags, entities read, each block on its own line."""
+    text = _UNWANTED.sub("", str(value or "")[:MAX_MARKUP_CHARS])
+    if "<" in text or "&" in text:
+        text = _UNWANTED.sub("", _without_tags(text))
+    lines = (" ".join(line.split()) for line in text.splitlines())
+    return (" " if one_line else "\n").join(line for line in lines if line)[:limit].strip()
+
+
+def _without_tags(markup: str) -> str:
+    """Return the text nodes of a piece of HTML, without scripts, styles and comments."""
+    try:
+        tree = lxml.html.document_fromstring(f"<div>{markup}</div>")
+    except (etree.LxmlError, ValueError):
+        return ""  # nothing but comments, or a document that libxml2 gave up
+    etree.strip_elements(tree, "script", "style", etree.Comment, with_tail=False)
+    for element in tree.iter(*_BLOCKS):
+        # Character references bring in controls that lxml gives out but does not take back.
+        element.text = "\n" + _UNWANTED.sub("", element.text or "")
+        element.tail = "\n" + _UNWANTED.sub("", element.tail or "")
+    return str(tree.xpath("string()"))

@@ -1,0 +1,1 @@
+"""How good the stories are: clustering metrics and the labelled-stream runner."""

@@ -1,0 +1,1 @@
+"""The guarded way out: every request this project makes to another host."""

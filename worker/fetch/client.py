@@ -1,0 +1,238 @@
+"""The only way to the network for feeds and pages: a guarded, capped, polite HTTP GET.
+
+One job: an address in, a ``Page`` or a ``FetchError`` out. Every hop of a redirect is vetted like
+the first; every wait counts against one deadline; every byte is counted decompressed. Called by
+steps/poll and steps/ingest.
+"""
+
+import asyncio
+import time
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+import aiohttp
+from yarl import URL
+
+from worker.core.schedule import retry_after_s
+from worker.errors import FetchError
+from worker.fetch.budget import HostBudget
+from worker.fetch.guard import GuardedResolver, is_listed, vet_literal
+from worker.model import Page, Validators
+
+if TYPE_CHECKING:
+    from typing_extensions import Self  # in typing since Python 3.11
+
+MAX_REDIRECTS = 5  # RFC 9309 2.3.1.2 asks for at least five
+MAX_VALIDATOR_BYTES = 1_000  # real ones are under 100; a longer one would be an odd header to echo
+# What aiohttp decodes with a bound on each step in every version we allow. Brotli is not: without
+# a recent package it decompresses a whole chunk at once, however large.
+_ACCEPT_ENCODING = "gzip, deflate"
+_CHUNK_BYTES = 64 * 1024
+_CONDITIONAL = frozenset({"If-None-Match", "If-Modified-Since"})
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_PASSING = frozenset({408, 425, 429})  # the 4xx that time cures (RFC 9110 15.5, RFC 6585)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchPolicy:
+    """What the client may do; ``get`` may ask for less."""
+
+    user_agent: str
+    connect_timeout_s: float
+    total_timeout_s: float
+    max_bytes: int  # of a decoded body
+    ports: tuple[int, ...] = (80, 443, 8080, 8443)
+    allow_private: tuple[str, ...] = ()  # hosts, .suffixes, addresses; any port is open on them
+    host_gap_s: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Request:
+    """One ``get``, the same on every hop."""
+
+    url: str
+    headers: dict[str, str]
+    max_bytes: int
+
+    @property
+    def conditional(self) -> bool:
+        """Whether the server may answer that nothing has changed."""
+        return not _CONDITIONAL.isdisjoint(self.headers)
+
+
+class Fetcher:
+    """An HTTP client with our rules; use it as ``async with Fetcher(policy) as fetcher``."""
+
+    def __init__(self, policy: FetchPolicy) -> None:
+        self._policy = policy
+        self._budget = HostBudget(policy.host_gap_s, time.monotonic, asyncio.sleep)
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> "Self":
+        policy = self._policy
+        self._session = aiohttp.ClientSession(
+            # No DNS cache: a name is vetted each time that it is connected to. No limit of our
+            # own: the host budget and the callers' concurrency bound connections.
+            connector=aiohttp.TCPConnector(
+                resolver=GuardedResolver(policy.allow_private), use_dns_cache=False, limit=0
+            ),
+            timeout=aiohttp.ClientTimeout(total=None, connect=policy.connect_timeout_s),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,  # a proxy from the environment would get round the guard
+            headers={"User-Agent": policy.user_agent, "Accept-Encoding": _ACCEPT_ENCODING},
+        )
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def get(
+        self,
+        url: str,
+        *,
+        validators: Validators | None = None,
+        max_bytes: int,
+        timeout_s: float,
+        accept: str,
+    ) -> Page:
+        """Return the response to a GET: a 2xx, or a 304 with an empty body.
+
+        Args:
+            url: an http(s) address without userinfo.
+            validators: what an earlier response gave; echoed verbatim, or not at all.
+            max_bytes: of the decoded body; the policy's limit holds too.
+            timeout_s: wall clock over all hops, waiting for the host's turn not counted.
+            accept: the Accept header.
+
+        Raises:
+            FetchError: no such response; ``permanent`` when asking again would be no use.
+        """
+        headers = {"Accept": accept, **_conditions(validators or Validators())}
+        max_bytes = min(max_bytes, self._policy.max_bytes)
+        request = _Request(url=url, headers=headers, max_bytes=max_bytes)
+        left_s = timeout_s = min(timeout_s, self._policy.total_timeout_s)
+        target = self._vetted(url, url)
+        for _ in range(MAX_REDIRECTS + 1):
+            # Each hop takes its own turn: holding one host while waiting for another can deadlock.
+            async with self._budget.slot(target.host or ""):
+                started = time.monotonic()
+                try:
+                    answer = await asyncio.wait_for(self._hop(target, request), left_s)
+                except (aiohttp.ClientError, OSError, asyncio.TimeoutError, ValueError) as e:
+                    raise FetchError(f"{shown(target)}: {_reason(e, timeout_s)}") from e
+                left_s -= time.monotonic() - started
+            if isinstance(answer, Page):
+                return answer
+            target = answer
+        raise FetchError(f"{shown(URL(url))}: more than {MAX_REDIRECTS} redirects", permanent=True)
+
+    async def _hop(self, target: URL, request: _Request) -> Page | URL:
+        """Return the page that one address answers with, or the vetted address it points to."""
+        if self._session is None:
+            raise FetchError("the client is not open")
+        async with self._session.get(
+            target, headers=request.headers, allow_redirects=False
+        ) as response:
+            headers: dict[str, str] = {}
+            for name, value in response.headers.items():
+                known = headers.get(name.lower())
+                headers[name.lower()] = value if known is None else f"{known}, {value}"
+            if response.status in _REDIRECTS and "location" in headers:
+                return self._vetted(str(target.join(URL(headers["location"]))), request.url)
+            now = time.time()
+            _refuse_status(target, response.status, retry_after_s(headers, now), request)
+            body = b"" if response.status == 304 else await _body(response, request.max_bytes)
+        return Page(
+            url=request.url,
+            final_url=str(target),
+            status=response.status,
+            headers=headers,
+            body=body,
+            fetched_at=now,
+        )
+
+    def _vetted(self, url: str, asked: str) -> URL:
+        """Return an address that may be asked. Raises FetchError when it may not."""
+        refused = "the address" if url == asked else f"{_safe_shown(asked)}: the redirect target"
+        try:
+            target = URL(url)
+            port, host = target.port, target.host
+        except ValueError as e:
+            raise FetchError(f"{refused} is malformed", permanent=True) from e
+        if target.scheme not in ("http", "https") or not host:
+            raise FetchError(f"{refused} is not http(s): {shown(target)}", permanent=True)
+        if target.user is not None or target.password is not None or "\\" in url:
+            raise FetchError(f"{refused} carries a user or '\\': {shown(target)}", permanent=True)
+        allow = self._policy.allow_private
+        if port not in self._policy.ports and not is_listed(host, allow):
+            raise FetchError(f"{refused} asks for port {port}: {shown(target)}", permanent=True)
+        vet_literal(host, allow)
+        return target
+
+
+def shown(url: URL) -> str:
+    """Return an address fit for logs: userinfo and query, where secrets live, left out."""
+    bare = url.with_user(None) if url.absolute else url
+    return str(bare.with_query(None).with_fragment(None)) + ("?..." if url.query_string else "")
+
+
+def _safe_shown(url: str) -> str:
+    """Return ``shown`` of a text that was an address before."""
+    return shown(URL(url))
+
+
+def _conditions(validators: Validators) -> dict[str, str]:
+    """Return the conditional headers; validators that could not be a header are dropped."""
+    named = {"If-None-Match": validators.etag, "If-Modified-Since": validators.last_modified}
+    return {
+        name: value
+        for name, value in named.items()
+        if value and len(value) <= MAX_VALIDATOR_BYTES and not set(value) & set("\r\n\0")
+    }
+
+
+def _refuse_status(target: URL, status: int, retry_s: float | None, request: _Request) -> None:
+    """Raise FetchError for every status that is no answer to the request."""
+    if 200 <= status <= 299 or (status == 304 and request.conditional):
+        return
+    what = "304 to a request without conditions" if status == 304 else f"HTTP status {status}"
+    raise FetchError(
+        f"{shown(target)}: {what}",
+        status=status,
+        permanent=400 <= status <= 499 and status not in _PASSING,
+        retry_after_s=retry_s,
+    )
+
+
+async def _body(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
+    """Return the decoded body. Raises FetchError when it is larger than allowed."""
+    body = bytearray()
+    async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
+        body += chunk
+        if len(body) > max_bytes:
+            response.close()  # release() would keep reading what the server keeps sending
+            message = f"{shown(response.url)}: the body is larger than {max_bytes} bytes"
+            raise FetchError(message, status=response.status, permanent=True)
+    return bytes(body)
+
+
+def _reason(error: Exception, timeout_s: float) -> str:
+    """Return what went wrong, without the address: foreign messages may hold its query."""
+    if isinstance(error, aiohttp.ServerTimeoutError):
+        return "the connection took too long"
+    if isinstance(error, asyncio.TimeoutError):  # before OSError, whose child it is since 3.11
+        return f"no complete answer within {timeout_s:g} s"
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return "the host name was not found"
+    if isinstance(error, aiohttp.ClientSSLError):
+        return "the TLS connection failed"
+    if isinstance(error, OSError):
+        return error.strerror or type(error).__name__
+    return f"a broken response ({type(error).__name__})"

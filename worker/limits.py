@@ -1,0 +1,35 @@
+"""Kernel limits for processes that decode what strangers sent.
+
+Python-level time-outs do not hold: C code delays them and any `except Exception` swallows them.
+"""
+
+import resource
+
+
+def limit_memory(more_mb: int) -> None:
+    """Let this process map so much more memory than it has now; beyond, MemoryError is raised.
+
+    Relative, because libraries map hundreds of MiB that they never touch.
+    """
+    limit = _address_space_bytes() + more_mb * 2**20
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+
+
+def allow_cpu(more_s: float) -> None:
+    """Let this process use so much more processor time than it has used; beyond, it is killed."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    limit = int(usage.ru_utime + usage.ru_stime + more_s) + 1
+    resource.setrlimit(resource.RLIMIT_CPU, (limit, resource.RLIM_INFINITY))
+
+
+def no_core_file() -> None:
+    """Leave no core file when a limit kills this process: it would hold what strangers sent."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _address_space_bytes() -> int:
+    try:
+        with open("/proc/self/statm", encoding="ascii") as statm:  # noqa: PTH123 - not a file
+            return int(statm.read().split()[0]) * resource.getpagesize()
+    except OSError:  # not Linux: as much as was seen there
+        return 2**30

@@ -1,0 +1,250 @@
+"""The values that travel between rooms. All frozen; times are Unix seconds (UTC) as floats.
+
+Words mean one thing everywhere; docs/glossary.md has them all. An *entry* is what a feed lists, an
+*article* is the text behind it, a *sketch* is all that detection keeps of an article, a *story* is
+a set of articles about one event.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import NewType
+
+FeedId = NewType("FeedId", str)
+EntryId = NewType("EntryId", str)
+ArticleId = NewType("ArticleId", str)
+StoryId = NewType("StoryId", str)
+
+
+class Outcome(str, Enum):
+    """The one final label of an entry's trip."""
+
+    ATTACHED = "attached"  # the article is a member of a story
+    DUPLICATE = "duplicate"  # the same article (same canonical URL) had come by another entry
+    REJECTED = "rejected"  # not an article: a wall, an index page, too short a text
+    QUARANTINED = "quarantined"  # failed too often; kept for a person to look at
+
+
+# --- feeds and entries ------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Validators:
+    """What a server gave us to ask 'has it changed?' with: opaque, echoed byte for byte."""
+
+    etag: str = ""
+    last_modified: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feed:
+    """A polled document and what is known of it."""
+
+    feed_id: FeedId
+    url: str
+    title: str = ""
+    validators: Validators = Validators()
+    next_poll_at: float = 0.0
+    polled_at: float = 0.0  # 0 = never
+    changed_at: float = 0.0  # last response that brought new entries
+    interval_s: float = 0.0
+    error: str = ""  # why the last poll failed; empty when it did not
+    failures: int = 0  # failed polls in a row
+    gone: bool = False  # the server said 410: never polled again
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParsedEntry:
+    """One record of a feed as decoded: text is text, never markup."""
+
+    guid: str
+    url: str  # absolute http(s) address, or empty
+    title: str
+    summary: str  # plain text of the summary or of the full content, whichever is longer
+    published_at: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParsedFeed:
+    """A decoded feed document."""
+
+    title: str
+    entries: tuple[ParsedEntry, ...]
+    ttl_s: float | None = None  # the feed's own wish for the time between polls
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A ledger entry: one record of one feed, waiting for its outcome."""
+
+    entry_id: EntryId
+    feed_id: FeedId
+    article_id: ArticleId
+    ref: str  # the name that the outside knows it by: guid, record id
+    url: str
+    title: str
+    summary: str
+    source: str  # publisher: registrable domain of the page, else of the feed
+    published_at: float | None
+    seen_at: float  # when it was claimed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """A response as fetched: the body is decoded from its Content-Encoding, nothing else."""
+
+    url: str  # the address asked for
+    final_url: str  # the address that answered, after redirects
+    status: int
+    headers: Mapping[str, str]  # names in lower case
+    body: bytes
+    fetched_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExtractedPage:
+    """What trafilatura made of a page; ``text`` is empty when it found no main text."""
+
+    title: str
+    text: str
+    published_at: float | None
+
+
+# --- articles and detection -------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexParams:
+    """Everything that shapes signatures and buckets; part of the index fingerprint."""
+
+    num_perm: int  # hash functions of the copy signature
+    copy_bands: int  # bands of the copy index; copy_bands * copy_rows <= num_perm
+    copy_rows: int
+    story_slots: int  # slots of the weighted MinHash, one bucket each
+    story_terms: int  # salient terms kept of an article
+    bucket_cap: int  # newest stories kept in a bucket
+    window_s: float  # how long an article can be matched
+    partitions: int  # index partitions a window is cut into; each expires whole
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatchPolicy:
+    """When two texts are a copy or one story."""
+
+    min_shingles: int  # shorter texts are rejected
+    copy_jaccard: float
+    copy_containment: float
+    story_threshold: float  # score from which an article joins a story
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Article:
+    """What is known of an article beside its sketch. Its text stays in the archive."""
+
+    article_id: ArticleId
+    ref: str
+    url: str
+    source: str
+    title: str
+    lang: str  # ISO 639-1, or "und"
+    published_at: float  # event clock: clamped to the index window
+    seen_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejected:
+    """Why a text does not count as an article. ``reason`` is one of core.junk.REASONS."""
+
+    reason: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sketch:
+    """All that detection keeps of an article.
+
+    ``signature`` is the copy level: num_perm x uint32 little-endian MinHash of the 3-word shingles.
+    ``slots`` is the story level: one uint32 term hash per slot, little-endian, the weighted MinHash.
+    ``vector`` is the packed salient terms (layout: core.salience), ``words`` their readable form in
+    the same order, for ``why``.
+    """
+
+    shingles: int  # distinct 3-word shingles
+    signature: bytes
+    slots: bytes
+    vector: bytes
+    words: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopyCandidate:
+    """An article that shares at least one band with the probed one."""
+
+    article_id: ArticleId
+    story_id: StoryId
+    shingles: int
+    signature: bytes
+    published_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoryCandidate:
+    """A story that shares many story buckets with the probed article."""
+
+    story_id: StoryId
+    version: int  # raised by every change; attach refuses a stale one
+    hits: int  # shared buckets
+    size: int  # articles, copies included
+    first_at: float
+    last_at: float
+    exemplars: tuple[bytes, ...]  # packed vectors of up to 8 members, founder first, then newest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """What the index knows about an article at one moment."""
+
+    seq: int  # attaches this language had seen; attach refuses when relevant ones came since
+    copies: tuple[CopyCandidate, ...]
+    stories: tuple[StoryCandidate, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """Why one candidate story scored as it did."""
+
+    story_id: StoryId
+    score: float  # probability-like, 0..1
+    features: Mapping[str, float]
+    shared: tuple[str, ...] = ()  # the weightiest shared terms, readable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopyOf:
+    """The article is a reprint of another one; it joins that one's story."""
+
+    article_id: ArticleId
+    story_id: StoryId
+    jaccard: float
+    containment: float
+    evidence: tuple[Evidence, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SameStory:
+    """The article is another account of this story's event."""
+
+    story_id: StoryId
+    score: float
+    evidence: tuple[Evidence, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewStory:
+    """No story in the window tells of this event; ``score`` is the best candidate's."""
+
+    score: float
+    evidence: tuple[Evidence, ...] = field(default=())
+
+
+Decision = CopyOf | SameStory | NewStory

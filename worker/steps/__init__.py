@@ -1,0 +1,1 @@
+"""The steps of an article's way: gather, decide in the core, apply."""

@@ -1,0 +1,169 @@
+"""Attach one article to the story it belongs to: probe, decide, attach, again when a race was lost."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from worker.core.stories import decide, keep_exemplars
+from worker.errors import ConflictError
+from worker.model import (
+    Article,
+    ArticleId,
+    CopyOf,
+    Decision,
+    EntryId,
+    Evidence,
+    MatchPolicy,
+    NewStory,
+    Outcome,
+    Probe,
+    SameStory,
+    Sketch,
+    StoryId,
+)
+from worker.store.index import (
+    ANY_VERSION,
+    OPENS,
+    Index,
+    Known,
+    Member,
+    Membership,
+    Refusal,
+    with_salt,
+)
+
+# Of 16 workers that open one story at once the last loses 15 races; twice that is plenty.
+MAX_RACES = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attachment:
+    """Where an article went."""
+
+    outcome: Outcome  # attached or duplicate
+    story_id: StoryId
+    copy_of: ArticleId | None
+    score: float
+    reason: str  # copy, same_story, new_story, or known
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attacher:
+    """Attaches articles to the stories of one namespace."""
+
+    index: Index
+    policy: MatchPolicy
+
+    def attach(
+        self, article: Article, sketch: Sketch, *, entry_id: EntryId, now: float
+    ) -> Attachment:
+        """Return the story that the article is a member of from now on.
+
+        Raises:
+            ConflictError: other workers changed the same stories MAX_RACES times in a row.
+            StoreError: Redis did not answer.
+        """
+        salt = 0
+        for _ in range(MAX_RACES):
+            probe = self.index.probe(article.lang, sketch, now=now)
+            df = self.index.frequencies(article.lang, seq=probe.seq, now=now)
+            decision = decide(sketch, probe, df=df, at=article.published_at, policy=self.policy)
+            membership = _membership(article, sketch, probe, decision, salt)
+            answer = self.index.attach(
+                article, sketch, membership, seq=probe.seq, now=now, entry_id=entry_id
+            )
+            if answer is Refusal.TAKEN:
+                salt += 1
+            elif isinstance(answer, Member):
+                return _attachment(answer, decision)
+            elif isinstance(answer, Known):
+                return _known(answer, entry_id)
+        raise ConflictError(f"article {article.article_id} lost {MAX_RACES} races")
+
+
+def _attachment(member: Member, decision: Decision) -> Attachment:
+    reasons: Mapping[type[Decision], str] = {
+        CopyOf: "copy",
+        SameStory: "same_story",
+        NewStory: "new_story",
+    }
+    return Attachment(
+        outcome=Outcome.ATTACHED,
+        story_id=member.story_id,
+        copy_of=member.original,
+        score=_score(decision),
+        reason=reasons[type(decision)],
+    )
+
+
+def _known(known: Known, entry_id: EntryId) -> Attachment:
+    """The article is there: attached by this very entry before, or by another one."""
+    mine = known.entry_id == entry_id
+    return Attachment(
+        outcome=Outcome.ATTACHED if mine else Outcome.DUPLICATE,
+        story_id=known.story_id,
+        copy_of=None,
+        score=1.0,
+        reason="known",
+    )
+
+
+def _membership(
+    article: Article, sketch: Sketch, probe: Probe, decision: Decision, salt: int
+) -> Membership:
+    evidence = explain(decision)
+    match decision:
+        case NewStory():
+            story_id, version = with_salt(new_story_id(article), salt), OPENS
+            exemplars = keep_exemplars((), sketch.vector)
+        case SameStory():
+            story = next(s for s in probe.stories if s.story_id == decision.story_id)
+            story_id, version = story.story_id, story.version
+            exemplars = keep_exemplars(story.exemplars, sketch.vector)
+        case CopyOf():
+            # A reprint adds nothing to what its story is about.
+            story_id, version, exemplars = decision.story_id, ANY_VERSION, ()
+    return Membership(
+        story_id=story_id,
+        version=version,
+        exemplars=exemplars,
+        copy_of=decision.article_id if isinstance(decision, CopyOf) else None,
+        score=_score(decision),
+        evidence=evidence,
+    )
+
+
+def new_story_id(article: Article) -> StoryId:
+    """Return the id of a story that this article opens: the same in every replay."""
+    digest = hashlib.blake2b(article.article_id.encode(), digest_size=6, person=b"story")
+    return StoryId(f"{article.lang}-{digest.hexdigest()}")
+
+
+def explain(decision: Decision) -> str:
+    """Return a decision and its evidence as JSON, for ``why``."""
+    document: dict[str, object] = {"decision": type(decision).__name__, "score": _score(decision)}
+    if isinstance(decision, CopyOf):
+        document |= {
+            "copy_of": decision.article_id,
+            "jaccard": round(decision.jaccard, 4),
+            "containment": round(decision.containment, 4),
+        }
+    document["candidates"] = _candidates(decision.evidence)
+    return json.dumps(document, separators=(",", ":"))
+
+
+def _candidates(evidence: Sequence[Evidence]) -> list[dict[str, object]]:
+    return [
+        {
+            "story": e.story_id,
+            "score": round(e.score, 4),
+            "features": {name: round(value, 4) for name, value in e.features.items()},
+            "shared": list(e.shared),
+        }
+        for e in evidence
+    ]
+
+
+def _score(decision: Decision) -> float:
+    return max(decision.jaccard, decision.containment) if isinstance(decision, CopyOf) else decision.score

@@ -1,0 +1,96 @@
+"""The work stage of an entry: its archived page in, its outcome out."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from worker.archive.warc import Archive
+from worker.core.retry import retry_at
+from worker.errors import SamestoryError
+from worker.model import Article, Entry, EntryId, IndexParams, MatchPolicy, Outcome, Rejected
+from worker.steps.attach import Attacher
+from worker.steps.prepare import Draft, Prepared, prepare
+from worker.store.ledger import WORK, Ledger, Started
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ingest:
+    """Works off entries. One of them may fail without the others."""
+
+    ledger: Ledger
+    archive: Archive
+    attacher: Attacher
+    params: IndexParams
+    policy: MatchPolicy
+    clock: Callable[[], float]
+
+    def work(self, entry_ids: Sequence[EntryId]) -> None:
+        """Bring each entry to its outcome, or note why not and when to try again."""
+        for at, entry_id in enumerate(entry_ids):
+            self.ledger.renew(entry_ids[at + 1 :], now=self.clock())
+            with structlog.contextvars.bound_contextvars(entry=entry_id):
+                self._one(entry_id)
+
+    def _one(self, entry_id: EntryId) -> None:
+        now = self.clock()
+        started = self.ledger.start(entry_id, WORK, now=now)
+        if not isinstance(started, Started):
+            if started is Outcome.QUARANTINED:
+                log.error("entry_quarantined")
+            return
+        try:
+            self._settle(started, now)
+        except Exception as e:  # noqa: BLE001 - the job's boundary: no entry may take the others along
+            due_at = retry_at(self.clock(), attempt=started.attempt)
+            reason = str(e) if isinstance(e, SamestoryError) else f"{type(e).__name__}: {e}"
+            self.ledger.defer(entry_id, reason, due_at=due_at)
+            log.warning("entry_deferred", error=reason, attempt=started.attempt)
+
+    def _settle(self, started: Started, now: float) -> None:
+        entry = started.entry
+        prepared = prepare(self._draft(entry, started.page), self.params, self.policy)
+        if isinstance(prepared, Rejected):
+            self.ledger.settle(entry.entry_id, Outcome.REJECTED, reason=prepared.reason)
+            log.info("entry_settled", outcome="rejected", reason=prepared.reason)
+            return
+        attachment = self.attacher.attach(
+            article_of(entry, prepared), prepared.sketch, entry_id=entry.entry_id, now=now
+        )
+        self.ledger.settle(
+            entry.entry_id,
+            attachment.outcome,
+            reason=attachment.reason,
+            story_id=attachment.story_id,
+            lang=prepared.lang,
+        )
+        log.info(
+            "entry_settled",
+            outcome=attachment.outcome.value,
+            reason=attachment.reason,
+            story=attachment.story_id,
+            latency_s=round(self.clock() - entry.seen_at, 3),
+        )
+
+    def _draft(self, entry: Entry, page: str) -> Draft:
+        html, url = b"", entry.url
+        if page:
+            archived = self.archive.read(page)
+            html, url = archived.body, archived.final_url
+        return Draft(title=entry.title, text=entry.summary, html=html, url=url, lang="")
+
+
+def article_of(entry: Entry, prepared: Prepared) -> Article:
+    """Return the article behind an entry; an undated one counts as published when first seen."""
+    return Article(
+        article_id=entry.article_id,
+        ref=entry.ref,
+        url=entry.url,
+        source=entry.source,
+        title=prepared.title,
+        lang=prepared.lang,
+        published_at=entry.seen_at if entry.published_at is None else entry.published_at,
+        seen_at=entry.seen_at,
+    )

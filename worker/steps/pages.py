@@ -1,0 +1,63 @@
+"""The fetch stage of an entry: its page onto the archive, then on to the workers."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from worker.archive.warc import Archive
+from worker.core.retry import retry_at
+from worker.errors import ArchiveError, FetchError
+from worker.fetch.client import Fetcher
+from worker.model import EntryId
+from worker.store.ledger import FETCH, Ledger, Started
+
+log = structlog.get_logger()
+
+ACCEPT_PAGE = "text/html, application/xhtml+xml, */*;q=0.1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pages:
+    """Fetches the pages of claimed entries."""
+
+    ledger: Ledger
+    archive: Archive
+    fetcher: Fetcher
+    max_bytes: int
+    timeout_s: float
+    attempts: int  # after the last one the feed's own text has to do
+    clock: Callable[[], float]
+
+    async def fetch(self, entry_id: EntryId) -> bool:
+        """Bring an entry to the work stage; return whether the workers may be told.
+
+        A page that cannot be had, for good or after the last attempt, leaves the entry with what
+        its feed said of it: often enough to know the story, and else rejected as too short.
+        """
+        started = await asyncio.to_thread(self.ledger.start, entry_id, FETCH, now=self.clock())
+        if not isinstance(started, Started):
+            return False
+        place, error = "", ""
+        if started.entry.url:
+            try:
+                page = await self.fetcher.get(
+                    started.entry.url,
+                    max_bytes=self.max_bytes,
+                    timeout_s=self.timeout_s,
+                    accept=ACCEPT_PAGE,
+                )
+                place = await asyncio.to_thread(self.archive.append, page, started.entry)
+            except (FetchError, ArchiveError) as e:
+                error = str(e)
+                last = started.attempt >= self.attempts
+                passing = not (isinstance(e, FetchError) and e.permanent)
+                if passing and not last:
+                    due_at = retry_at(self.clock(), attempt=started.attempt)
+                    await asyncio.to_thread(self.ledger.defer, entry_id, error, due_at=due_at)
+                    log.warning("page_deferred", entry=entry_id, error=error)
+                    return False
+        if error:
+            log.warning("page_missing", entry=entry_id, error=error)
+        return await asyncio.to_thread(self.ledger.advance, entry_id, place, now=self.clock())

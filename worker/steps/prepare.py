@@ -1,0 +1,73 @@
+"""From bytes or text to a signed article: extract, tell the language, sketch, gate.
+
+CPU only and without effects, so it runs in a work horse or a pool of processes that may be killed.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from worker.core.junk import gate
+from worker.core.sketch import sketch
+from worker.core.text import normalise
+from worker.decode.language import detect_language
+from worker.decode.lexicon import prior_for
+from worker.decode.page import extract_page
+from worker.errors import DecodeError
+from worker.model import IndexParams, MatchPolicy, Rejected, Sketch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """What is at hand of an article before it is read."""
+
+    title: str
+    text: str  # the feed's own summary, or the record's text
+    html: bytes  # the page; empty when there is none
+    url: str
+    lang: str  # a hint; empty when unknown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """An article as detection takes it."""
+
+    title: str
+    lang: str
+    sketch: Sketch
+
+
+def prepare(draft: Draft, params: IndexParams, policy: MatchPolicy) -> Prepared | Rejected:
+    """Return a draft as detection takes it, or why it is no article.
+
+    A page that yields less text than the feed gave is replaced by the feed's text: walls and
+    empty shells are shorter than a decent summary.
+
+    Cost: 30 ms a page, 2 ms a text of 300 words.
+    """
+    title, text, trouble = draft.title, draft.text, ""
+    if draft.html:
+        try:
+            page = extract_page(draft.html, url=draft.url)
+            title = title or page.title
+            if len(page.text) >= len(text):
+                text = page.text
+        except DecodeError as e:
+            trouble = str(e)
+    title, text = normalise(title), normalise(text)
+    lang = detect_language(f"{title}\n{text}", draft.lang)
+    signed = sketch(title, text, params=params, prior=prior_for(lang))
+    rejected = gate(title, text, signed.shingles, policy)
+    if rejected:
+        return Rejected(reason=rejected.reason, detail=trouble or rejected.detail)
+    return Prepared(title=title, lang=lang, sketch=signed)
+
+
+def warm_up(langs: Iterable[str]) -> None:
+    """Load models and word lists now: a forked horse would load them anew for each job.
+
+    Cost: about a second, and 20 MB a language.
+    """
+    extract_page(b"<html><body><p>Nothing to see.</p></body></html>", url="https://example.org/")
+    detect_language("Some words in a language that everybody who reads this will know.")
+    for lang in langs:
+        prior_for(lang)

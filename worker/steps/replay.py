@@ -1,0 +1,141 @@
+"""Replay: run records through the same steps as live articles, with the clock moved to their time.
+
+Preparing runs on several cores; attaching follows the event order in one place, so that the
+answer does not depend on how many workers there are.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from worker.model import Article, ArticleId, Outcome, Rejected, StoryId
+from worker.steps.attach import Attacher, Attachment
+from worker.steps.pool import PreparePool, Result
+from worker.steps.prepare import Prepared
+from worker.steps.records import Record
+from worker.store.ledger import Ledger
+from worker.store.stories import Stories
+
+# One claim script of this many entries takes about 3 ms.
+CLAIM = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replayed:
+    """What became of one record."""
+
+    record: Record
+    outcome: Outcome
+    story_id: StoryId | None
+    copy_of: str  # the name of the record that it copies; empty for none
+    score: float
+    reason: str
+
+
+@dataclass(slots=True, kw_only=True)
+class Replay:
+    """Replays records, already in event order, into one namespace.
+
+    Running it twice changes nothing: records that are members already keep their story.
+    """
+
+    ledger: Ledger
+    attacher: Attacher
+    stories: Stories
+    pool: PreparePool
+
+    def run(self, records: Sequence[Record]) -> Iterator[Replayed]:
+        """Yield what became of each record, in the order given.
+
+        Of records that share a name the first counts; the others are duplicates.
+        """
+        first: dict[ArticleId, Replayed] = {}
+        unique: dict[ArticleId, Record] = {}
+        for record in records:
+            unique.setdefault(record.article_id, record)
+        results = self.pool.map(record.draft for record in unique.values())
+        for at, record in enumerate(records):
+            if at % CLAIM == 0:
+                ahead = records[at : at + CLAIM]
+                self.ledger.claim([r.entry() for r in ahead], now=ahead[0].at or 0.0)
+            if record.article_id in first:
+                yield _again(record, first[record.article_id])
+            else:
+                done = first[record.article_id] = self._one(record, next(results), first)
+                yield done
+
+    def _one(
+        self, record: Record, result: Result, done: Mapping[ArticleId, Replayed]
+    ) -> Replayed:
+        if isinstance(result, Prepared):
+            return self._attached(record, result, done)
+        outcome = Outcome.REJECTED if isinstance(result, Rejected) else Outcome.QUARANTINED
+        self.ledger.settle(record.entry_id, outcome, reason=result.reason)
+        return Replayed(
+            record=record, outcome=outcome, story_id=None, copy_of="", score=0.0, reason=result.reason
+        )
+
+    def _attached(
+        self, record: Record, prepared: Prepared, done: Mapping[ArticleId, Replayed]
+    ) -> Replayed:
+        at = record.at or 0.0
+        attachment = self.attacher.attach(
+            _article(record, prepared, at), prepared.sketch, entry_id=record.entry_id, now=at
+        )
+        self.ledger.settle(
+            record.entry_id,
+            attachment.outcome,
+            reason=attachment.reason,
+            story_id=attachment.story_id,
+            lang=prepared.lang,
+        )
+        copy_of, score = self._as_stored(record, attachment)
+        return Replayed(
+            record=record,
+            outcome=attachment.outcome,
+            story_id=attachment.story_id,
+            copy_of=self._name_of(copy_of, done),
+            score=score,
+            reason=attachment.reason,
+        )
+
+    def _as_stored(
+        self, record: Record, attachment: Attachment
+    ) -> tuple[ArticleId | None, float]:
+        """Return copy and score as decided, also where an earlier run decided them."""
+        if attachment.reason != "known":
+            return attachment.copy_of, attachment.score
+        stored = self.stories.article(record.article_id)
+        return (stored.copy_of, stored.score) if stored else (None, 0.0)
+
+    def _name_of(self, article: ArticleId | None, done: Mapping[ArticleId, Replayed]) -> str:
+        if article is None:
+            return ""
+        if article in done:
+            return str(done[article].record.name)
+        stored = self.stories.article(article)
+        return stored.ref if stored else article
+
+
+def _again(record: Record, first: Replayed) -> Replayed:
+    attached = first.story_id is not None
+    return Replayed(
+        record=record,
+        outcome=Outcome.DUPLICATE if attached else first.outcome,
+        story_id=first.story_id,
+        copy_of="",
+        score=1.0 if attached else 0.0,
+        reason="known" if attached else first.reason,
+    )
+
+
+def _article(record: Record, prepared: Prepared, at: float) -> Article:
+    return Article(
+        article_id=record.article_id,
+        ref=str(record.name),
+        url=record.draft.url,
+        source=record.source,
+        title=prepared.title,
+        lang=prepared.lang,
+        published_at=at,
+        seen_at=at,
+    )

@@ -1,0 +1,122 @@
+"""The feeds of a namespace: the poll schedule, and what is known of each."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import redis
+
+from worker.model import Feed, FeedId, Validators
+from worker.store.client import store_errors
+from worker.store.keys import Keys
+from worker.store.scripts import Scripts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """The right to poll one feed until ``poll``; the number proves it when the result comes."""
+
+    feed_id: FeedId
+    poll: float
+
+
+class Feeds:
+    """The feeds of one namespace."""
+
+    def __init__(self, client: redis.Redis, keys: Keys) -> None:
+        self._client = client
+        self._scripts = Scripts(client)
+        self._keys = keys
+
+    @store_errors()
+    def add(self, feed: Feed) -> bool:
+        """Add a feed, due at once. One that is there keeps its state, schedule and validators.
+
+        Returns: whether it is new.
+        """
+        with self._client.pipeline(transaction=True) as pipe:
+            pipe.hsetnx(self._keys.feed(feed.feed_id), "url", feed.url)
+            if feed.title:
+                pipe.hsetnx(self._keys.feed(feed.feed_id), "title", feed.title)
+            pipe.zadd(self._keys.feeds, {feed.feed_id: feed.next_poll_at}, nx=True)
+            is_new = pipe.execute()[0]
+        return bool(is_new)
+
+    @store_errors()
+    def remove(self, feed_id: FeedId) -> bool:
+        """Forget a feed. Its entries go on to their outcome; its articles stay."""
+        with self._client.pipeline(transaction=True) as pipe:
+            pipe.zrem(self._keys.feeds, feed_id)
+            pipe.delete(self._keys.feed(feed_id), self._keys.listed(feed_id))
+            was_there = pipe.execute()[0]
+        return bool(was_there)
+
+    def due(self, *, now: float, lease_s: float, limit: int) -> tuple[Lease, ...]:
+        """Lease the feeds whose time has come, at most ``limit``, the longest overdue first."""
+        leased = self._scripts.run(
+            "due", [self._keys.feeds], {"now": now, "lease": lease_s, "limit": limit}
+        )
+        return tuple(
+            Lease(feed_id=FeedId(feed_id.decode()), poll=float(poll)) for feed_id, poll in leased
+        )
+
+    @store_errors()
+    def next_due_at(self) -> float | None:
+        """Return when the next feed is due; None when there is no feed."""
+        first = self._client.zrange(self._keys.feeds, 0, 0, withscores=True)
+        return float(first[0][1]) if first else None
+
+    @store_errors()
+    def get(self, feed_id: FeedId) -> Feed | None:
+        """Return one feed, or None when it is not followed."""
+        with self._client.pipeline(transaction=True) as pipe:
+            pipe.hgetall(self._keys.feed(feed_id))
+            pipe.zscore(self._keys.feeds, feed_id)
+            raw, score = pipe.execute()
+        return None if score is None else _feed(feed_id, raw, score)
+
+    @store_errors()
+    def all(self) -> tuple[Feed, ...]:
+        """Return every feed, the next to be polled first. Cost: O(feeds)."""
+        scored = self._client.zrange(self._keys.feeds, 0, -1, withscores=True)
+        with self._client.pipeline(transaction=False) as pipe:
+            for raw_id, _ in scored:
+                pipe.hgetall(self._keys.feed(FeedId(raw_id.decode())))
+            states = pipe.execute()
+        return tuple(
+            _feed(FeedId(raw_id.decode()), raw, score)
+            for (raw_id, score), raw in zip(scored, states, strict=True)
+        )
+
+
+def poll_fields(feed: Feed) -> dict[str, str | float]:
+    """Return what a poll writes about a feed, for the claim that stores it."""
+    return {
+        "title": feed.title,
+        "etag": feed.validators.etag,
+        "last_modified": feed.validators.last_modified,
+        "polled_at": feed.polled_at,
+        "changed_at": feed.changed_at,
+        "interval_s": feed.interval_s,
+        "error": feed.error,
+        "failures": feed.failures,
+        "gone": int(feed.gone),
+    }
+
+
+def _feed(feed_id: FeedId, raw: Mapping[bytes, bytes], next_poll_at: float) -> Feed:
+    fields = {name.decode(): value.decode() for name, value in raw.items()}
+    return Feed(
+        feed_id=feed_id,
+        url=fields.get("url", ""),
+        title=fields.get("title", ""),
+        validators=Validators(
+            etag=fields.get("etag", ""), last_modified=fields.get("last_modified", "")
+        ),
+        next_poll_at=next_poll_at,
+        polled_at=float(fields.get("polled_at", 0)),
+        changed_at=float(fields.get("changed_at", 0)),
+        interval_s=float(fields.get("interval_s", 0)),
+        error=fields.get("error", ""),
+        failures=int(fields.get("failures", 0)),
+        gone=fields.get("gone") == "1",
+    )

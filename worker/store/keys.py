@@ -1,0 +1,139 @@
+"""Every Redis key of samestory: the one table, and the functions that build them.
+
+A namespace (`live`, or one of a replay) has two kinds of keys. Those that exist before an article's
+language is known share the hash tag `{ns}`; those of a language's stories share `{ns:lang}`, so
+that one script touches one slot and languages spread over a Redis Cluster. docs/redis-keys.md
+explains why attach and settle are therefore two idempotent scripts and not one.
+
+| key                           | type   | holds                                                    | lives                 |
+|-------------------------------|--------|----------------------------------------------------------|-----------------------|
+| {ns}:fingerprint              | string | JSON of everything that shapes signatures                | as the namespace      |
+| {ns}:langs                    | set    | languages that have stories                              | as the namespace      |
+| {ns}:counts                   | hash   | claimed, attached, duplicate, rejected, rejected:<why>   | as the namespace      |
+| {ns}:feeds                    | zset   | feed id -> when it may be polled next                    | until removed         |
+| {ns}:feed:<id>                | hash   | address, validators, title, health                       | until removed         |
+| {ns}:listed:<id>              | set    | entry ids of the feed's last full response               | until removed         |
+| {ns}:pending                  | zset   | entry id -> end of its lease                             | until settled         |
+| {ns}:entry:<id>               | hash   | the ledger entry, its stage, attempts and outcome        | retention once settled|
+| {ns}:quarantine               | zset   | entry id -> when it was given up                         | until retried, dropped|
+| {ns:lang}:seq                 | string | attaches so far                                          | as the namespace      |
+| {ns:lang}:recent              | zset   | the newest attaches: article + story, raw -> seq         | retention             |
+| {ns:lang}:stories             | zset   | story id -> when it last moved                           | retention             |
+| {ns:lang}:story:<id>          | hash   | size, times, version, exemplars                          | retention             |
+| {ns:lang}:members:<id>        | zset   | article id -> published                                  | retention             |
+| {ns:lang}:sources:<id>        | hash   | publisher -> own accounts (0 = reprints only)            | retention             |
+| {ns:lang}:article:<id>        | hash   | what scoring and pages need of an article                | retention             |
+| {ns:lang}:family:<id>         | string | of the texts that copy <id>, the one published first     | retention             |
+| {ns:lang}:c:<part>:<shard>    | hash   | copy buckets: band -> 8-byte article ids, newest first   | partition + window    |
+| {ns:lang}:s:<part>:<shard>    | hash   | story buckets: slot -> 6-byte story ids, newest first    | partition + window    |
+| {ns:lang}:df:<part>           | string | BITFIELD u16: documents that hold a term                 | partition + window    |
+| {ns:lang}:docs:<part>         | string | documents counted in df:<part>                           | partition + window    |
+| {ns:lang}:events              | stream | story_opened, article_attached; newest 100 000           | retention             |
+"""
+
+import re
+from dataclasses import dataclass
+
+from worker.errors import ConfigError
+from worker.model import ArticleId, EntryId, FeedId, StoryId
+
+LIVE = "live"
+_NAMESPACE = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_STORY = re.compile(r"([a-z]{2,3})-([0-9a-f]{12})")
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Builds the keys of one namespace.
+
+    Raises:
+        ConfigError: the name could not stand in a key (or on a command line) unquoted.
+    """
+
+    namespace: str
+
+    def __post_init__(self) -> None:
+        if not _NAMESPACE.fullmatch(self.namespace):
+            raise ConfigError(
+                f"namespace '{self.namespace}' is not allowed; use 1 to 64 of a-z, 0-9, '-' and '_'"
+            )
+
+    def _ns(self, name: str) -> str:
+        return f"{{{self.namespace}}}:{name}"
+
+    @property
+    def fingerprint(self) -> str:
+        """The index parameters."""
+        return self._ns("fingerprint")
+
+    @property
+    def langs(self) -> str:
+        """The languages that have stories."""
+        return self._ns("langs")
+
+    @property
+    def counts(self) -> str:
+        """How many entries had which outcome."""
+        return self._ns("counts")
+
+    @property
+    def feeds(self) -> str:
+        """The poll schedule."""
+        return self._ns("feeds")
+
+    @property
+    def pending(self) -> str:
+        """The entries without an outcome."""
+        return self._ns("pending")
+
+    @property
+    def quarantine(self) -> str:
+        """The entries given up."""
+        return self._ns("quarantine")
+
+    def feed(self, feed_id: FeedId) -> str:
+        """Return the key of one feed's state."""
+        return self._ns(f"feed:{feed_id}")
+
+    def listed(self, feed_id: FeedId) -> str:
+        """Return the key of the entry ids that the feed listed last."""
+        return self._ns(f"listed:{feed_id}")
+
+    def entry(self, entry_id: EntryId) -> str:
+        """Return the key of one ledger entry."""
+        return self._ns(f"entry:{entry_id}")
+
+    @property
+    def entry_prefix(self) -> str:
+        """What scripts put before an entry id that they found in `pending`."""
+        return self._ns("entry:")
+
+    def lang_prefix(self, lang: str) -> str:
+        """Return what every key of a language starts with, colon included."""
+        return f"{{{self.namespace}:{lang}}}:"
+
+    def article(self, lang: str, article_id: ArticleId) -> str:
+        """Return the key of one article."""
+        return f"{self.lang_prefix(lang)}article:{article_id}"
+
+    def story(self, story_id: StoryId) -> str:
+        """Return the key of one story; its id names its language."""
+        return f"{self.lang_prefix(story_lang(story_id))}story:{story_id}"
+
+    def members(self, story_id: StoryId) -> str:
+        """Return the key of a story's article ids."""
+        return f"{self.lang_prefix(story_lang(story_id))}members:{story_id}"
+
+    def sources(self, story_id: StoryId) -> str:
+        """Return the key of a story's publishers."""
+        return f"{self.lang_prefix(story_lang(story_id))}sources:{story_id}"
+
+
+def is_story_id(text: str) -> bool:
+    """Say whether a text has the form of a story id, `lang-12 hex`."""
+    return _STORY.fullmatch(text) is not None
+
+
+def story_lang(story_id: StoryId) -> str:
+    """Return the language that a story id names."""
+    return story_id.partition("-")[0]

@@ -1,0 +1,271 @@
+"""The ledger: every entry from its claim to its one outcome.
+
+The ledger is the truth and the queue is not: a hint may be lost, late or doubled (RQ loses jobs
+under SIGKILL), and an entry still ends in exactly one outcome. Each method is one atomic script
+and may run twice.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import redis
+
+from worker.model import ArticleId, Entry, EntryId, FeedId, Outcome, StoryId
+from worker.settings import DAY_S, LedgerSettings
+from worker.store.client import store_errors
+from worker.store.keys import Keys
+from worker.store.scripts import Scripts
+
+FETCH = "fetch"  # claimed; its page is to be fetched
+WORK = "work"  # its page is archived (or cannot be had); to be extracted and attached
+
+Fields = Mapping[str, str | float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """The lease of one stage of one entry. ``page`` is its place in the archive, if it has one."""
+
+    entry: Entry
+    attempt: int  # 1 for the first
+    page: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerRow:
+    """An entry as the ledger has it, for people to read."""
+
+    entry: Entry
+    stage: str
+    outcome: str  # empty while pending
+    reason: str
+    story_id: str
+    attempts: int
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedClaim:
+    """What a claim writes about the feed that listed the entries."""
+
+    feed_id: FeedId
+    poll: float  # the score that the poll was leased with
+    next_poll_at: float
+    fields: Fields
+    listed_all: bool  # the response was a whole document, not a 304
+
+
+class Ledger:
+    """The entries of one namespace."""
+
+    def __init__(self, client: redis.Redis, keys: Keys, settings: LedgerSettings) -> None:
+        self._client = client
+        self._scripts = Scripts(client)
+        self._keys = keys
+        self._lease_s = settings.lease_s
+        self._attempts = settings.attempts
+        self._ttl_s = int(settings.retention_days * DAY_S)
+
+    def claim(
+        self, entries: Sequence[Entry], *, now: float, feed: FeedClaim | None = None
+    ) -> tuple[EntryId, ...]:
+        """Put the entries that are new on the ledger; with a feed, store its state after them.
+
+        Returns: the ids of the new ones, in order. Cost: O(entries).
+        """
+        feed_id = feed.feed_id if feed else FeedId("")
+        k = self._keys
+        keys = [k.counts, k.pending, k.feeds, k.feed(feed_id), k.listed(feed_id)]
+        arguments = {
+            "now": now,
+            "lease": self._lease_s,
+            "entries": [(e.entry_id, _flat(_entry_fields(e))) for e in entries],
+            "listed_all": feed is not None and feed.listed_all,
+            "feed_id": feed_id,
+            "poll": feed.poll if feed else 0.0,
+            "next_poll_at": feed.next_poll_at if feed else 0.0,
+            "feed": _flat(feed.fields) if feed else [],
+        }
+        new = self._scripts.run("claim", [*keys, *(k.entry(e.entry_id) for e in entries)], arguments)
+        return tuple(EntryId(raw.decode()) for raw in new)
+
+    def start(self, entry_id: EntryId, stage: str, *, now: float) -> Started | Outcome | None:
+        """Take the lease of one stage, counting the attempt.
+
+        Returns: the lease; ``Outcome.QUARANTINED`` when this was one attempt too many; None when
+            there is nothing to do (settled, in another stage, or somebody else's).
+        """
+        k = self._keys
+        answer = self._scripts.run(
+            "start",
+            [k.entry(entry_id), k.pending, k.counts, k.quarantine],
+            {
+                "id": entry_id,
+                "stage": stage,
+                "now": now,
+                "lease": self._lease_s,
+                "attempts": self._attempts,
+            },
+        )
+        if answer[0] == b"quarantined":
+            return Outcome.QUARANTINED
+        if answer[0] != b"started":
+            return None
+        fields = _text_map(answer[2:])
+        return Started(
+            entry=_entry(entry_id, fields), attempt=int(answer[1]), page=fields.get("page", "")
+        )
+
+    def advance(self, entry_id: EntryId, page: str, *, now: float) -> bool:
+        """Note that the page is archived (or, when empty, cannot be had): on to the next stage."""
+        return self._note(
+            entry_id, now + self._lease_s, {"stage": WORK, "attempts": 0, "page": page}
+        )
+
+    def defer(self, entry_id: EntryId, error: str, *, due_at: float) -> bool:
+        """Note why an attempt failed and when reconcile may try again."""
+        return self._note(entry_id, due_at, {"error": error})
+
+    def settle(
+        self,
+        entry_id: EntryId,
+        outcome: Outcome,
+        *,
+        reason: str = "",
+        story_id: StoryId | None = None,
+        lang: str = "",
+    ) -> str:
+        """Give an entry its outcome, unless it has one.
+
+        Returns: the outcome that it has now; empty for an unknown entry.
+        """
+        k = self._keys
+        answer: bytes = self._scripts.run(
+            "settle",
+            [k.entry(entry_id), k.pending, k.counts, k.langs],
+            {
+                "id": entry_id,
+                "outcome": outcome.value,
+                "reason": reason,
+                "fields": ["story", story_id] if story_id else [],
+                "lang": lang,
+                "ttl": self._ttl_s,
+            },
+        )
+        return answer.decode()
+
+    @store_errors()
+    def renew(self, entry_ids: Iterable[EntryId], *, now: float) -> None:
+        """Keep the leases of entries that this process is busy with."""
+        due = {str(entry_id): now + self._lease_s for entry_id in entry_ids}
+        if due:
+            self._client.zadd(self._keys.pending, due, xx=True)
+
+    def overdue(self, *, now: float, limit: int) -> tuple[tuple[EntryId, str], ...]:
+        """Return entries whose lease ran out with their stage, leased again for the caller."""
+        found = self._scripts.run(
+            "overdue",
+            [self._keys.pending],
+            {
+                "now": now,
+                "lease": self._lease_s,
+                "limit": limit,
+                "entry_prefix": self._keys.entry_prefix,
+            },
+        )
+        return tuple((EntryId(raw.decode()), stage.decode()) for raw, stage in found)
+
+    def release(self, entry_id: EntryId, *, now: float, drop: bool = False) -> bool:
+        """Take an entry out of quarantine: for another round of attempts, or dropped for good."""
+        k = self._keys
+        return bool(
+            self._scripts.run(
+                "release",
+                [k.entry(entry_id), k.pending, k.counts, k.quarantine],
+                {"id": entry_id, "now": now, "drop": drop, "ttl": self._ttl_s},
+            )
+        )
+
+    @store_errors()
+    def row(self, entry_id: EntryId) -> LedgerRow | None:
+        """Return one entry as the ledger has it."""
+        raw = self._client.hgetall(self._keys.entry(entry_id))
+        if not raw:
+            return None
+        fields = {name.decode(): value.decode() for name, value in raw.items()}
+        return LedgerRow(
+            entry=_entry(entry_id, fields),
+            stage=fields.get("stage", ""),
+            outcome=fields.get("outcome", ""),
+            reason=fields.get("reason", ""),
+            story_id=fields.get("story", ""),
+            attempts=int(fields.get("attempts", "0")),
+            error=fields.get("error", ""),
+        )
+
+    @store_errors()
+    def quarantined(self) -> tuple[EntryId, ...]:
+        """Return the entries given up, oldest first."""
+        return tuple(
+            EntryId(raw.decode()) for raw in self._client.zrange(self._keys.quarantine, 0, -1)
+        )
+
+    @store_errors()
+    def counts(self) -> dict[str, int]:
+        """Return claimed, pending, held (in quarantine) and each outcome, read at one moment."""
+        with self._client.pipeline(transaction=True) as pipe:
+            pipe.hgetall(self._keys.counts)
+            pipe.zcard(self._keys.pending)
+            pipe.zcard(self._keys.quarantine)
+            raw, pending, held = pipe.execute()
+        counts = {name.decode(): int(value) for name, value in raw.items()}
+        return {**counts, "pending": pending, "held": held}
+
+    def _note(self, entry_id: EntryId, due_at: float, fields: Fields) -> bool:
+        return bool(
+            self._scripts.run(
+                "advance",
+                [self._keys.entry(entry_id), self._keys.pending],
+                {"id": entry_id, "due": due_at, "fields": _flat(fields)},
+            )
+        )
+
+
+def _flat(fields: Fields) -> list[str]:
+    """Return name, value, name, value … as HSET takes them."""
+    return [part for name, value in fields.items() for part in (name, str(value))]
+
+
+def _entry_fields(entry: Entry) -> Fields:
+    return {
+        "feed": entry.feed_id,
+        "article": entry.article_id,
+        "ref": entry.ref,
+        "url": entry.url,
+        "title": entry.title,
+        "summary": entry.summary,
+        "source": entry.source,
+        "published_at": "" if entry.published_at is None else entry.published_at,
+        "seen_at": entry.seen_at,
+    }
+
+
+def _entry(entry_id: EntryId, fields: Mapping[str, str]) -> Entry:
+    published = fields.get("published_at", "")
+    return Entry(
+        entry_id=entry_id,
+        feed_id=FeedId(fields.get("feed", "")),
+        article_id=ArticleId(fields.get("article", "")),
+        ref=fields.get("ref", ""),
+        url=fields.get("url", ""),
+        title=fields.get("title", ""),
+        summary=fields.get("summary", ""),
+        source=fields.get("source", ""),
+        published_at=float(published) if published else None,
+        seen_at=float(fields.get("seen_at", "0")),
+    )
+
+
+def _text_map(flat: Sequence[bytes]) -> dict[str, str]:
+    values = [raw.decode() for raw in flat]
+    return dict(zip(values[::2], values[1::2], strict=True))

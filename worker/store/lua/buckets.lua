@@ -1,0 +1,35 @@
+-- Included by probe and attach: where a bucket lies and how its ids are packed.
+-- A bucket is one field of a sharded hash; its value is a string of raw ids of equal width, newest
+-- first. Shards keep the hashes small, which Redis stores compactly (listpack).
+local function shard_of(prefix, level, partition, shards, bucket)
+  local _, a, b, c, d = string.byte(bucket, 1, 5)
+  return prefix .. level .. ':' .. partition .. ':'
+    .. (((a * 256 + b) * 256 + c) * 256 + d) % shards
+end
+
+local function hex(raw)
+  return (string.gsub(raw, '.', function(c) return string.format('%02x', string.byte(c)) end))
+end
+
+-- Count, for each id in the buckets of some partitions, how many buckets hold it.
+-- Returns counts by id, and the ids in the order met (newest partition and newest id first).
+local function count_hits(prefix, level, partitions, shards, buckets, width)
+  local hits, order = {}, {}
+  for _, partition in ipairs(partitions) do
+    for _, bucket in ipairs(buckets) do
+      local ids = redis.call('HGET', shard_of(prefix, level, partition, shards, bucket), bucket)
+      if ids then
+        for i = 1, #ids, width do
+          local id = string.sub(ids, i, i + width - 1)
+          if hits[id] then
+            hits[id] = hits[id] + 1
+          else
+            hits[id] = 1
+            order[#order + 1] = id
+          end
+        end
+      end
+    end
+  end
+  return hits, order
+end

@@ -1,0 +1,37 @@
+-- Put the new entries of one feed response on the ledger and, only then, store the feed's
+-- validators and next poll: a crash before this leaves both untouched, so no 304 can hide an entry.
+--
+-- KEYS[1] {ns}:counts  KEYS[2] {ns}:pending  KEYS[3] {ns}:feeds  KEYS[4] {ns}:feed:<id>
+-- KEYS[5] {ns}:listed:<id>  KEYS[6..] {ns}:entry:<id> of each entry, in order
+-- ARGV[1]  map: now, lease, entries ({id, fields (flat)} ...), listed_all (false: keep the old list),
+--            feed_id ('' for entries that no feed lists), poll (score that the poll was leased with),
+--            next_poll_at, feed (flat name, value list)
+-- return   the ids that are new, in order
+--
+-- Twice: the second call finds every entry known and returns none; reconcile then finds them.
+local a = cmsgpack.unpack(ARGV[1])
+local new = {}
+for i, entry in ipairs(a.entries) do
+  local key = KEYS[5 + i]
+  local known = redis.call('EXISTS', key) == 1
+    or redis.call('SISMEMBER', KEYS[5], entry[1]) == 1
+  if not known then
+    redis.call('HSET', key, 'stage', 'fetch', 'attempts', 0, unpack(entry[2]))
+    redis.call('ZADD', KEYS[2], a.now + a.lease, entry[1])
+    new[#new + 1] = entry[1]
+  end
+end
+if #new > 0 then redis.call('HINCRBY', KEYS[1], 'claimed', #new) end
+if a.feed_id == '' then return new end
+
+-- The lease was stolen if the schedule says another time: a slow poller must not overwrite newer
+-- validators. Its entries were claimed above all the same: they are true, whoever saw them.
+local scheduled = redis.call('ZSCORE', KEYS[3], a.feed_id)
+if not scheduled or math.abs(tonumber(scheduled) - a.poll) > 0.001 then return new end
+if a.listed_all then
+  redis.call('DEL', KEYS[5])
+  for _, entry in ipairs(a.entries) do redis.call('SADD', KEYS[5], entry[1]) end
+end
+redis.call('HSET', KEYS[4], unpack(a.feed))
+redis.call('ZADD', KEYS[3], a.next_poll_at, a.feed_id)
+return new

@@ -1,0 +1,175 @@
+"""Reading what was attached: stories and articles, for people and for other programs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import redis
+
+from worker.model import ArticleId, EntryId, StoryId
+from worker.store.client import store_errors
+from worker.store.keys import Keys, is_story_id, story_lang
+
+# How far back a look-up for the nearest names goes, in stories.
+NEAREST_AMONG = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Story:
+    """A story as a list of stories shows it."""
+
+    story_id: StoryId
+    title: str
+    articles: int  # all members, reprints included
+    reprints: int  # members that copy another one
+    sources: int  # publishers
+    own_accounts: int  # publishers with at least one text of their own
+    first_at: float  # first published
+    last_at: float
+    opened_at: float  # first seen here
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredArticle:
+    """A member of a story."""
+
+    article_id: ArticleId
+    entry_id: EntryId
+    ref: str
+    url: str
+    source: str
+    title: str
+    story_id: StoryId
+    copy_of: ArticleId | None  # of its family, the text published first, if not this one
+    score: float
+    published_at: float
+    seen_at: float
+    shingles: int
+    evidence: str  # JSON
+
+
+class Stories:
+    """The stories of one namespace; reads only."""
+
+    def __init__(self, client: redis.Redis, keys: Keys) -> None:
+        self._client = client
+        self._keys = keys
+
+    @store_errors()
+    def languages(self) -> tuple[str, ...]:
+        """Return the languages that have stories."""
+        return tuple(sorted(raw.decode() for raw in self._client.smembers(self._keys.langs)))
+
+    @store_errors()
+    def newest(self, *, limit: int, lang: str = "") -> tuple[Story, ...]:
+        """Return the stories that moved last, newest first, of one language or of all."""
+        moved: list[tuple[float, StoryId]] = []
+        for code in [lang] if lang else self.languages():
+            key = self._keys.lang_prefix(code) + "stories"
+            found = self._client.zrange(key, 0, limit - 1, desc=True, withscores=True)
+            moved += [(score, StoryId(raw.decode())) for raw, score in found]
+        moved.sort(reverse=True)
+        stories = self._read([story_id for _, story_id in moved[:limit]])
+        return tuple(story for story in stories if story)
+
+    @store_errors()
+    def story(self, story_id: StoryId) -> Story | None:
+        """Return one story, or None when there is none of this id."""
+        return self._read([story_id])[0] if is_story_id(story_id) else None
+
+    @store_errors()
+    def members(self, story_id: StoryId) -> tuple[StoredArticle, ...]:
+        """Return a story's articles by time of publication; those past retention are left out."""
+        raw_ids = self._client.zrange(self._keys.members(story_id), 0, -1)
+        ids = [ArticleId(raw.decode()) for raw in raw_ids]
+        found = self._articles(story_lang(story_id), ids)
+        return tuple(article for article in found if article)
+
+    @store_errors()
+    def sources(self, story_id: StoryId) -> dict[str, int]:
+        """Return a story's publishers, each with the number of its own accounts."""
+        raw = self._client.hgetall(self._keys.sources(story_id))
+        return {name.decode(): int(count) for name, count in raw.items()}
+
+    @store_errors()
+    def article(self, article_id: ArticleId) -> StoredArticle | None:
+        """Return one article, whatever its language."""
+        for lang in self.languages():
+            found = self._articles(lang, [article_id])[0]
+            if found:
+                return found
+        return None
+
+    @store_errors()
+    def totals(self, lang: str) -> dict[str, int]:
+        """Return how many articles a language attached and how many stories it has."""
+        prefix = self._keys.lang_prefix(lang)
+        with self._client.pipeline(transaction=True) as pipe:
+            pipe.get(prefix + "seq")
+            pipe.zcard(prefix + "stories")
+            seq, stories = pipe.execute()
+        return {"articles": int(seq or 0), "stories": stories}
+
+    def _read(self, story_ids: Sequence[StoryId]) -> list[Story | None]:
+        with self._client.pipeline(transaction=False) as pipe:
+            for story_id in story_ids:
+                pipe.hgetall(self._keys.story(story_id))
+                pipe.hvals(self._keys.sources(story_id))
+            answers = pipe.execute()
+        return [
+            _story(story_id, fields, own) if fields else None
+            for story_id, fields, own in zip(story_ids, answers[::2], answers[1::2], strict=True)
+        ]
+
+    def _articles(self, lang: str, ids: Sequence[ArticleId]) -> list[StoredArticle | None]:
+        with self._client.pipeline(transaction=False) as pipe:
+            for article_id in ids:
+                pipe.hgetall(self._keys.article(lang, article_id))
+            raw_articles = pipe.execute()
+        fields = [{k.decode(): v for k, v in raw.items()} for raw in raw_articles]
+        # A family's root carries no root of its own, so every article asks for its family.
+        roots = [f.get("root", b"").decode() or i for f, i in zip(fields, ids, strict=True)]
+        family = self._keys.lang_prefix(lang) + "family:"
+        originals = self._client.mget([family + root for root in roots]) if roots else []
+        return [
+            _article(article_id, f, original) if f else None
+            for article_id, f, original in zip(ids, fields, originals, strict=True)
+        ]
+
+
+def _story(story_id: StoryId, raw: Mapping[bytes, bytes], own: Sequence[bytes]) -> Story:
+    return Story(
+        story_id=story_id,
+        title=raw.get(b"title", b"").decode(),
+        articles=int(raw.get(b"size", 0)),
+        reprints=int(raw.get(b"copies", 0)),
+        sources=len(own),
+        own_accounts=sum(int(count) > 0 for count in own),
+        first_at=float(raw.get(b"first_at", 0)),
+        last_at=float(raw.get(b"last_at", 0)),
+        opened_at=float(raw.get(b"opened_at", 0)),
+    )
+
+
+def _article(
+    article_id: ArticleId, fields: Mapping[str, bytes], original: bytes | None
+) -> StoredArticle:
+    first = ArticleId(original.decode()) if original else None
+
+    def text(name: str) -> str:
+        return fields.get(name, b"").decode()
+
+    return StoredArticle(
+        article_id=article_id,
+        entry_id=EntryId(text("entry")),
+        ref=text("ref"),
+        url=text("url"),
+        source=text("source"),
+        title=text("title"),
+        story_id=StoryId(text("story")),
+        copy_of=None if first == article_id else first,
+        score=float(text("score") or 0),
+        published_at=float(text("published_at") or 0),
+        seen_at=float(text("seen_at") or 0),
+        shingles=int(text("shingles") or 0),
+        evidence=text("evidence"),
+    )

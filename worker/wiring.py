@@ -1,0 +1,188 @@
+"""The only place that builds clients and steps: Settings in, a Context out."""
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import redis
+
+from worker.archive.warc import Archive
+from worker.core.schedule import PollPolicy
+from worker.decode.sandbox import Sandbox
+from worker.embedded import EmbeddedRedis
+from worker.fetch.client import Fetcher, FetchPolicy
+from worker.hints import Hints
+from worker.settings import DAY_S, Settings
+from worker.steps.attach import Attacher
+from worker.steps.ingest import Ingest
+from worker.steps.pages import Pages
+from worker.steps.poll import FeedLimits, Poller
+from worker.steps.reconcile import Reconciler
+from worker.store.client import connect, require_safe
+from worker.store.feeds import Feeds
+from worker.store.index import Index
+from worker.store.keys import LIVE, Keys
+from worker.store.ledger import Ledger
+from worker.store.stories import Stories
+
+# A feed of 10 MiB parses in well under this; see the limits in worker/decode/sandbox.py.
+FEED_CPU_S = 5.0
+FEED_MEMORY_MB = 512
+FEED_DECODERS = 2
+
+
+@dataclass(frozen=True)
+class Context:
+    """Everything that steps need for one namespace, built when first asked for."""
+
+    settings: Settings
+    redis_url: str
+    namespace: str = LIVE
+
+    @cached_property
+    def client(self) -> redis.Redis:
+        """The connection pool of this process."""
+        return connect(self.redis_url, timeout_s=self.settings.redis.timeout_s)
+
+    @cached_property
+    def keys(self) -> Keys:
+        """The keys of the namespace."""
+        return Keys(self.namespace)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The ledger."""
+        return Ledger(self.client, self.keys, self.settings.ledger)
+
+    @cached_property
+    def feeds(self) -> Feeds:
+        """The feeds."""
+        return Feeds(self.client, self.keys)
+
+    @cached_property
+    def index(self) -> Index:
+        """The index."""
+        retention_s = self.settings.ledger.retention_days * DAY_S
+        return Index(
+            self.client, self.keys, self.settings.index.params(), retention_s=retention_s
+        )
+
+    @cached_property
+    def stories(self) -> Stories:
+        """The stories, for reading."""
+        return Stories(self.client, self.keys)
+
+    @cached_property
+    def hints(self) -> Hints:
+        """The queue."""
+        return Hints(self.client, self.namespace)
+
+    @cached_property
+    def archive(self) -> Archive:
+        """This process's own place in the archive."""
+        return Archive(
+            Path(self.settings.paths.archive), max_bytes=self.settings.archive.max_bytes
+        )
+
+    @cached_property
+    def attacher(self) -> Attacher:
+        """Attaches articles."""
+        return Attacher(index=self.index, policy=self.settings.match.policy())
+
+    @cached_property
+    def reconciler(self) -> Reconciler:
+        """Finds overdue entries."""
+        return Reconciler(ledger=self.ledger, hints=self.hints, batch=self.settings.ledger.batch)
+
+    def check(self) -> None:
+        """Refuse an unsafe server and an index of another make.
+
+        Raises:
+            ConfigError: says what is wrong and what to do.
+            StoreError: the server does not answer.
+        """
+        require_safe(self.client)
+        self.index.ensure_fingerprint()
+
+    def ingest(self) -> Ingest:
+        """Return the work stage."""
+        return Ingest(
+            ledger=self.ledger,
+            archive=self.archive,
+            attacher=self.attacher,
+            params=self.settings.index.params(),
+            policy=self.settings.match.policy(),
+            clock=time.time,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PollSteps:
+    """What the poll role runs."""
+
+    poller: Poller
+    pages: Pages
+
+
+@asynccontextmanager
+async def poll_steps(context: Context) -> AsyncIterator[PollSteps]:
+    """Build the poll role's steps with an open HTTP client, and close it at the end."""
+    s = context.settings
+    policy = FetchPolicy(
+        user_agent=s.fetch.user_agent,
+        connect_timeout_s=s.fetch.connect_timeout_s,
+        total_timeout_s=max(s.fetch.feed_timeout_s, s.fetch.page_timeout_s),
+        max_bytes=max(s.fetch.feed_max_bytes, s.fetch.page_max_bytes),
+        allow_private=s.fetch.allow_private,
+        host_gap_s=s.fetch.host_gap_s,
+    )
+    sandbox = Sandbox(workers=FEED_DECODERS, cpu_s=FEED_CPU_S, memory_mb=FEED_MEMORY_MB)
+    async with Fetcher(policy) as fetcher, sandbox:
+        yield PollSteps(
+            poller=Poller(
+                feeds=context.feeds,
+                ledger=context.ledger,
+                archive=context.archive,
+                fetcher=fetcher,
+                sandbox=sandbox,
+                policy=PollPolicy(
+                    interval_s=s.poll.interval_s,
+                    min_interval_s=s.poll.min_interval_s,
+                    max_interval_s=s.poll.max_interval_s,
+                    jitter=s.poll.jitter,
+                ),
+                limits=FeedLimits(
+                    max_bytes=s.fetch.feed_max_bytes,
+                    timeout_s=s.fetch.feed_timeout_s,
+                    window_s=s.index.params().window_s,
+                ),
+                clock=time.time,
+                draw=random.random,
+            ),
+            pages=Pages(
+                ledger=context.ledger,
+                archive=context.archive,
+                fetcher=fetcher,
+                max_bytes=s.fetch.page_max_bytes,
+                timeout_s=s.fetch.page_timeout_s,
+                attempts=s.ledger.attempts,
+                clock=time.time,
+            ),
+        )
+        context.archive.close()
+
+
+@contextmanager
+def redis_address(settings: Settings) -> Iterator[str]:
+    """Give the address of the server to use: the one set, or the embedded one while it is used."""
+    url = settings.redis.url.get_secret_value()
+    if url:
+        yield url
+    else:
+        with EmbeddedRedis(Path(settings.paths.var) / "redis") as embedded:
+            yield embedded
