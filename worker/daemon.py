@@ -1,16 +1,12 @@
-"""The long-lived roles: the poll loop, one RQ worker, and the supervisor of child processes."""
+"""The long-lived roles: the poll loop and one RQ worker."""
 
 import asyncio
 import contextlib
-import os
 import signal
-import subprocess
-import sys
-import threading
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
-from typing import IO, Any
+from typing import Any
 
 import structlog
 
@@ -20,6 +16,7 @@ from worker.hints import hint_worker
 from worker.model import EntryId
 from worker.steps.prepare import warm_up
 from worker.store.feeds import Lease
+from worker.supervisor import FIRST_BACK_OFF_S, LONGEST_BACK_OFF_S
 from worker.wiring import Context, PollSteps, poll_steps
 
 log = structlog.get_logger()
@@ -33,10 +30,6 @@ RECONCILE_S = 1.0
 POLL_LEASE_S = 120.0
 # Entries whose pages one poller holds at a time; more stay on the ledger, due a lease later.
 MOST_PAGES = 1_000
-FIRST_BACK_OFF_S = 0.5
-LONGEST_BACK_OFF_S = 30.0
-# Not SAMESTORY_…: those are settings.
-SUPERVISOR_VARIABLE = "_SAMESTORY_SUPERVISOR"
 
 
 # --- poll -----------------------------------------------------------------------------------
@@ -160,111 +153,3 @@ def work_forever(context: Context) -> None:
     settings = context.settings.work
     worker = hint_worker(context.hints, cpu_s=settings.cpu_s, memory_mb=settings.memory_mb)
     worker.work(logging_level="WARNING")
-
-
-# --- supervisor -----------------------------------------------------------------------------
-
-
-@dataclass(slots=True)
-class _Child:
-    """One supervised process and its history."""
-
-    name: str
-    arguments: tuple[str, ...]
-    process: "subprocess.Popen[bytes] | None" = None
-    start_at: float = 0.0  # monotonic; not before
-    started_at: float = 0.0
-    back_off_s: float = FIRST_BACK_OFF_S
-
-
-class Supervisor:
-    """Keeps child processes of this program alive: restarts them on any exit, with back-off.
-
-    RQ's worker exits with status 0 on troubles of its own, so the status decides nothing.
-    """
-
-    def __init__(
-        self, options: Sequence[str], environ: Mapping[str, str], *, log: IO[str] | None = None
-    ) -> None:
-        """Say what every child gets.
-
-        Args:
-            options: what stands before each child's own arguments.
-            environ: their environment.
-            log: where their standard error goes; ours when None.
-        """
-        self._options = tuple(options)
-        self._log = log
-        self._environ = {**environ, SUPERVISOR_VARIABLE: str(os.getpid())}
-        self._children: list[_Child] = []
-        self._stopping = threading.Event()
-
-    def add(self, name: str, arguments: Sequence[str]) -> None:
-        """Supervise ``samestory <arguments>`` from the next tick on."""
-        self._children.append(_Child(name=name, arguments=tuple(arguments)))
-
-    @property
-    def pids(self) -> dict[str, int]:
-        """The processes running now, by name."""
-        return {c.name: c.process.pid for c in self._children if c.process}
-
-    def tick(self) -> None:
-        """Start what is not running and may be started."""
-        now = time.monotonic()
-        for child in self._children:
-            if child.process is not None and child.process.poll() is not None:
-                self._ended(child, now)
-            if child.process is None and now >= child.start_at and not self._stopping.is_set():
-                child.started_at = now
-                child.process = subprocess.Popen(  # noqa: S603 - this very program
-                    [sys.executable, "-m", "worker", *self._options, *child.arguments],
-                    env=self._environ,
-                    stdin=subprocess.DEVNULL,
-                    stderr=self._log,
-                    start_new_session=True,  # a terminal's Ctrl-C reaches us; we tell them
-                )
-
-    def stop(self, deadline_s: float) -> bool:
-        """End the children: SIGTERM, and SIGKILL for those that are left at the deadline.
-
-        Returns: whether all left by themselves. What a killed one had in hand is on the ledger.
-        """
-        self._stopping.set()
-        running = [c.process for c in self._children if c.process and c.process.poll() is None]
-        for process in running:
-            process.terminate()
-        deadline = time.monotonic() + deadline_s
-        all_left = True
-        for process in running:
-            try:
-                process.wait(max(0.0, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                all_left = False
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)  # its horse too
-                process.wait()
-        return all_left
-
-    def _ended(self, child: _Child, now: float) -> None:
-        status = child.process.returncode if child.process else None
-        lived = now - child.started_at
-        if lived > LONGEST_BACK_OFF_S:
-            child.back_off_s = FIRST_BACK_OFF_S
-        child.start_at = now + child.back_off_s
-        log.warning("child_ended", child=child.name, status=status, restart_in_s=child.back_off_s)
-        child.back_off_s = min(2 * child.back_off_s, LONGEST_BACK_OFF_S)
-        child.process = None
-
-
-def follow_parent() -> None:
-    """End this process when its supervisor is gone, so that none is left over unsupervised."""
-    parent = int(os.environ.get(SUPERVISOR_VARIABLE, "0"))
-    if not parent:
-        return
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1.0)
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    threading.Thread(target=watch, daemon=True, name="follow-parent").start()

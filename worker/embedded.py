@@ -11,6 +11,8 @@ import os
 import shutil
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -55,7 +57,7 @@ class EmbeddedRedis:
         if len(os.fsencode(self._socket)) > _LONGEST_SOCKET_PATH:
             digest = hashlib.blake2b(os.fsencode(self._directory), digest_size=8).hexdigest()
             self._socket = Path(tempfile.gettempdir()) / f"samestory-{digest}.sock"
-        self._lock: IO[str] | None = None
+        self._users: IO[str] | None = None
 
     @property
     def url(self) -> str:
@@ -71,13 +73,13 @@ class EmbeddedRedis:
         """
         try:
             self._directory.mkdir(parents=True, exist_ok=True)
-            self._lock = (self._directory / "users.lock").open("a")
+            with self._door():
+                if not self._answers():
+                    self._start()
+                self._users = (self._directory / "users.lock").open("a")
+                fcntl.flock(self._users, fcntl.LOCK_SH)
         except OSError as e:
             raise ConfigError(f"cannot keep Redis data in {self._directory}: {e}") from e
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
-        if not self._answers():
-            self._start()
-        fcntl.flock(self._lock, fcntl.LOCK_SH)
         return self.url
 
     def __exit__(
@@ -87,17 +89,34 @@ class EmbeddedRedis:
         trace: TracebackType | None,
     ) -> None:
         """Leave; the last user ends the server, which then writes what it still holds."""
-        if self._lock is None:
+        if self._users is None:
             return
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            with redis.Redis.from_url(self.url) as client:
-                client.shutdown(nosave=True)  # the append-only file has everything already
-        except (BlockingIOError, redis.exceptions.ConnectionError):
-            pass  # others still use it, or it is gone
-        finally:
-            self._lock.close()
-            self._lock = None
+        with self._door(), self._users:
+            try:
+                fcntl.flock(self._users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                self._shut_down()
+            except (BlockingIOError, redis.exceptions.ConnectionError):
+                pass  # others still use it, or it is gone
+        self._users = None
+
+    def _shut_down(self) -> None:
+        """End the server; one that writes its first append-only file refuses for a moment."""
+        deadline = time.monotonic() + _START_S
+        while time.monotonic() < deadline:
+            try:
+                with redis.Redis.from_url(self.url) as client:
+                    client.shutdown(nosave=True)  # the append-only file has everything already
+            except redis.exceptions.ResponseError:
+                time.sleep(0.05)
+            else:
+                return
+
+    @contextmanager
+    def _door(self) -> Iterator[None]:
+        """Let one process at a time come or go, so that none joins a server that is ending."""
+        with (self._directory / "door.lock").open("a") as door:
+            fcntl.flock(door, fcntl.LOCK_EX)
+            yield
 
     def _answers(self) -> bool:
         """Say whether a server is up; one that is still loading its file is waited for."""

@@ -87,11 +87,11 @@ class Hints:
 
     @store_errors()
     def waiting(self) -> int:
-        """Return how many hints no worker has taken yet. Never touches RQ's registries, whose
-        look-ups clean up, unlocked, as a side effect.
+        """Return how many hints no worker has taken yet.
+
+        Never asks RQ's registries, whose look-ups clean up, unlocked, as a side effect.
         """
         return int(self.queue.count)
-
 
     @store_errors()
     def has_worker(self) -> bool:

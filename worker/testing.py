@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass, field
 
-from worker.core.entries import article_id, entry_id, feed_id
+from worker.core.entries import article_id, article_id_of_record, entry_id, feed_id
 from worker.core.sketch import sketch
 from worker.decode.lexicon import prior_for
 from worker.model import Article, Entry, FeedId, IndexParams, ParsedEntry, Sketch
-from worker.steps.records import article_id_of_record
 
 FEED = feed_id("https://example.org/feed")
 

@@ -1,6 +1,5 @@
 """The only place that builds clients and steps: Settings in, a Context out."""
 
-import asyncio
 import random
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -8,27 +7,28 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import redis
 
 from worker.archive.warc import Archive
-from worker.core.schedule import PollPolicy
-from worker.decode.sandbox import Sandbox
 from worker.embedded import EmbeddedRedis
-from worker.fetch.client import Fetcher, FetchPolicy
 from worker.hints import Hints
 from worker.settings import DAY_S, Settings
 from worker.steps.attach import Attacher
 from worker.steps.ingest import Ingest
-from worker.steps.pages import Pages
-from worker.steps.poll import FeedLimits, Poller
 from worker.steps.reconcile import Reconciler
+from worker.store.census import Census
 from worker.store.client import connect, require_safe
 from worker.store.feeds import Feeds
 from worker.store.index import Index
 from worker.store.keys import LIVE, Keys
 from worker.store.ledger import Ledger
 from worker.store.stories import Stories
+
+if TYPE_CHECKING:
+    from worker.steps.pages import Pages
+    from worker.steps.poll import Poller
 
 # A feed of 10 MiB parses in well under this; see the limits in worker/decode/sandbox.py.
 FEED_CPU_S = 5.0
@@ -68,14 +68,17 @@ class Context:
     def index(self) -> Index:
         """The index."""
         retention_s = self.settings.ledger.retention_days * DAY_S
-        return Index(
-            self.client, self.keys, self.settings.index.params(), retention_s=retention_s
-        )
+        return Index(self.client, self.keys, self.settings.index.params(), retention_s=retention_s)
 
     @cached_property
     def stories(self) -> Stories:
         """The stories, for reading."""
         return Stories(self.client, self.keys)
+
+    @cached_property
+    def census(self) -> Census:
+        """The counts, for the audit."""
+        return Census(self.client, self.keys)
 
     @cached_property
     def hints(self) -> Hints:
@@ -85,9 +88,7 @@ class Context:
     @cached_property
     def archive(self) -> Archive:
         """This process's own place in the archive."""
-        return Archive(
-            Path(self.settings.paths.archive), max_bytes=self.settings.archive.max_bytes
-        )
+        return Archive(Path(self.settings.paths.archive), max_bytes=self.settings.archive.max_bytes)
 
     @cached_property
     def attacher(self) -> Attacher:
@@ -125,13 +126,20 @@ class Context:
 class PollSteps:
     """What the poll role runs."""
 
-    poller: Poller
-    pages: Pages
+    poller: "Poller"
+    pages: "Pages"
 
 
 @asynccontextmanager
 async def poll_steps(context: Context) -> AsyncIterator[PollSteps]:
     """Build the poll role's steps with an open HTTP client, and close it at the end."""
+    # Here, because the HTTP client would slow every command's start.
+    from worker.core.schedule import PollPolicy  # noqa: PLC0415
+    from worker.decode.sandbox import Sandbox  # noqa: PLC0415
+    from worker.fetch.client import Fetcher, FetchPolicy  # noqa: PLC0415
+    from worker.steps.pages import Pages  # noqa: PLC0415
+    from worker.steps.poll import FeedLimits, Poller  # noqa: PLC0415
+
     s = context.settings
     policy = FetchPolicy(
         user_agent=s.fetch.user_agent,

@@ -53,6 +53,7 @@ def test_script_is_headed_by_its_contract(path: Path) -> None:
 
 def test_documented_keys_are_those_of_the_code() -> None:
     """docs/redis-keys.md carries the table of worker/store/keys.py, to the letter."""
+
     def table(text: str) -> list[str]:
         return [line for line in text.splitlines() if line.startswith("|")]
 

@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 from itertools import permutations
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,6 @@ from worker.model import EntryId, Outcome
 from worker.settings import DAY_S, load_settings
 from worker.steps.attach import Attachment
 from worker.steps.audit import audit
-from worker.store.census import Census
 from worker.store.index import Index, Known, Member, Membership, Refusal
 from worker.testing import a_sketch, an_article
 from worker.wiring import Context
@@ -44,7 +44,7 @@ def _attach(context: Context, name: str, text: str, *, at: float = NOW) -> Attac
 def _is_sound(context: Context) -> bool:
     for lang in ("en",):
         context.client.sadd(context.keys.langs, lang)  # settle's part
-    report = audit(context.ledger, context.stories, Census(context.client, context.keys))
+    report = audit(context.ledger, context.stories, context.census)
     return not [offence for offence in report.offences if offence.startswith(("story", "article "))]
 
 
@@ -206,7 +206,7 @@ def _opening(story_id: str) -> Membership:
 def _race(redis_url: str, *, workers: int, rounds: int) -> dict[int, list[str]]:
     """Let processes attach one account each of one event a round; return the stories by round."""
     fork = multiprocessing.get_context("fork")
-    barrier, results = fork.Barrier(workers), fork.SimpleQueue()
+    barrier, results = fork.Barrier(workers, timeout=60), fork.Queue()
     racers = [
         fork.Process(target=_racer, args=(redis_url, number, rounds, barrier, results))
         for number in range(workers)
@@ -215,14 +215,14 @@ def _race(redis_url: str, *, workers: int, rounds: int) -> dict[int, list[str]]:
         racer.start()
     stories: dict[int, list[str]] = {}
     for _ in range(workers * rounds):
-        number, story_id = results.get()
+        number, story_id = results.get(timeout=60)
         stories.setdefault(number, []).append(story_id)
     for racer in racers:
         racer.join()
     return stories
 
 
-def _racer(redis_url: str, worker: int, rounds: int, barrier, results) -> None:  # type: ignore[no-untyped-def]
+def _racer(redis_url: str, worker: int, rounds: int, barrier: Any, results: Any) -> None:
     context = Context(settings=load_settings(), redis_url=redis_url)
     text = (QUAKE, QUAKE_TOLD_AGAIN)[worker % 2]
     for number in range(rounds):

@@ -5,7 +5,6 @@ import redis
 
 from worker.model import Feed, Outcome
 from worker.steps.audit import audit
-from worker.store.census import Census
 from worker.store.feeds import poll_fields
 from worker.store.ledger import FETCH, WORK, FeedClaim, Started
 from worker.testing import FEED, Clock, an_entry
@@ -15,7 +14,7 @@ LEASE_S = 10.0
 
 
 def _balanced(context: Context) -> bool:
-    return audit(context.ledger, context.stories, Census(context.client, context.keys)).balanced
+    return audit(context.ledger, context.stories, context.census).balanced
 
 
 def _feed_claim(context: Context, clock: Clock, **changes: object) -> FeedClaim:
@@ -184,11 +183,11 @@ def test_audit_when_an_entry_vanished_then_names_it(context: Context) -> None:
     clock, entry = Clock(), an_entry("one")
     context.ledger.claim([entry], now=clock())
     context.client.delete(context.keys.entry(entry.entry_id))
-    report = audit(context.ledger, context.stories, Census(context.client, context.keys))
+    report = audit(context.ledger, context.stories, context.census)
     assert not report.balanced
     assert any(entry.entry_id in offence for offence in report.offences)
     context.client.zrem(context.keys.pending, entry.entry_id)
-    report = audit(context.ledger, context.stories, Census(context.client, context.keys))
+    report = audit(context.ledger, context.stories, context.census)
     assert report.offences == ("1 entries were claimed, but 0 are pending and 0 have an outcome",)
 
 

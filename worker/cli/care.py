@@ -12,7 +12,6 @@ from worker.errors import StoreError
 from worker.settings import Settings
 from worker.steps.audit import audit as audit_step
 from worker.steps.doctor import Check, Grade, checks, unreachable
-from worker.store.census import Census
 from worker.store.keys import LIVE
 from worker.wiring import Context, redis_address
 
@@ -28,8 +27,7 @@ def register(app: typer.Typer) -> None:
 def audit(ctx: typer.Context, *, namespace: Namespace = LIVE, as_json: AsJson = False) -> None:
     """Prove that every claimed entry has exactly one outcome or is pending; exit 1 if not."""
     with opened(ctx, namespace) as context:
-        census = Census(context.client, context.keys)
-        report = audit_step(context.ledger, context.stories, census)
+        report = audit_step(context.ledger, context.stories, context.census)
     if as_json:
         print_json(
             {

@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -49,9 +49,7 @@ class Globals:
         if self.config and not path.is_file():
             raise ConfigError(f"there is no settings file {path}")
         toml = path.read_bytes() if path.is_file() else b""
-        return load_settings(
-            toml, os.environ, (*self.extra, *self.overrides), origin=str(path)
-        )
+        return load_settings(toml, os.environ, (*self.extra, *self.overrides), origin=str(path))
 
     def arguments(self) -> list[str]:
         """Return these options as arguments, for child processes of this program."""
@@ -117,8 +115,3 @@ def iso(at: float | None) -> str:
     if not at:
         return ""
     return datetime.fromtimestamp(at, tz=timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def did_you_mean(nearest: Sequence[str]) -> str:
-    """Return the lines that name the nearest matches."""
-    return "".join(f"\n  {printable(name)}" for name in nearest)

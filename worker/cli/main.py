@@ -16,7 +16,7 @@ from rich.markup import escape
 
 from worker import __version__
 from worker.cli import care, evaluate, feeds, quarantine, read, replay, roles
-from worker.cli.common import err, globals_of
+from worker.cli.common import err, globals_of, printable
 from worker.errors import ConfigError, SamestoryError, StoreError
 
 app = typer.Typer(
@@ -72,5 +72,6 @@ def main() -> None:
 
 
 def _fail(error: SamestoryError, status: int) -> None:
-    err.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
+    lines = [escape(printable(line)) for line in str(error).splitlines()]
+    err.print("[bold red]error:[/] " + "\n".join(lines), soft_wrap=True)
     sys.exit(status)

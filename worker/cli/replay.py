@@ -30,7 +30,7 @@ def register(app: typer.Typer) -> None:
     app.command()(replay)
 
 
-def replay(  # noqa: PLR0913 - one parameter for each option of the command
+def replay(
     ctx: typer.Context,
     sources: Annotated[
         list[str],
@@ -148,9 +148,7 @@ def _write(target: IO[str] | None, records: Sequence[Record], done: Sequence[Rep
         target.write(json.dumps(line, ensure_ascii=False) + "\n")
 
 
-def _summary(
-    context: Context, done: Sequence[Replayed], bad: int, *, as_json: bool
-) -> None:
+def _summary(context: Context, done: Sequence[Replayed], bad: int, *, as_json: bool) -> None:
     outcomes = {o.value: sum(r.outcome is o for r in done) for o in Outcome}
     summary = {
         "namespace": context.namespace,
@@ -187,7 +185,7 @@ def _moment(value: str, option: str) -> float | None:
         raise ConfigError(
             f"{option} '{value}' is not an ISO 8601 time such as 2026-01-31T12:00:00Z"
         ) from e
-    return moment.replace(tzinfo=moment.tzinfo or timezone.utc).timestamp()
+    return float(moment.replace(tzinfo=moment.tzinfo or timezone.utc).timestamp())
 
 
 def fresh_namespace(now: float, kind: str = "replay") -> str:

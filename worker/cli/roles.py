@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -12,14 +13,19 @@ from typing import IO, Annotated
 
 import typer
 
-from worker import daemon
 from worker.cli.board import Board
-from worker.cli.common import Globals, err, globals_of, out, set_up_logging
+from worker.cli.common import Globals, err, globals_of, set_up_logging
 from worker.cli.feeds import add_sources
 from worker.demo import DemoServer
 from worker.errors import StoreError
 from worker.settings import Settings
 from worker.store.client import masked
+from worker.supervisor import (
+    FIRST_BACK_OFF_S,
+    LONGEST_BACK_OFF_S,
+    Supervisor,
+    follow_parent,
+)
 from worker.wiring import Context, redis_address
 
 DRAIN_S = 9.0  # Ctrl-C must end within 10 s, the server's own end included
@@ -60,7 +66,7 @@ def run(
             demo = stack.enter_context(DemoServer(seeds, DEMO_PORT))
             sources += demo.feed_urls()
         add_sources(context, sources)
-        log = stack.enter_context(_log_file(settings)) if out.is_terminal else None
+        log = stack.enter_context(_log_file(settings)) if sys.stdout.isatty() else None
         supervisor = _supervisor(options, url, log)
         for number in range(_processes(settings)):
             supervisor.add(f"work-{number + 1}", ["work", "--single"])
@@ -83,6 +89,8 @@ def run(
 
 def poll(ctx: typer.Context) -> None:
     """Poll feeds, fetch pages, archive them, and hint at the workers."""
+    from worker import daemon  # noqa: PLC0415 - it would slow every command's start
+
     with _role(ctx) as context:
         asyncio.run(daemon.poll_forever(context))
 
@@ -97,6 +105,8 @@ def work(
     """Extract, sign and attach what the ledger holds."""
     with _role(ctx) as context:
         if single:
+            from worker import daemon  # noqa: PLC0415 - as above
+
             daemon.work_forever(context)
             return
         stop = _stop_signal()
@@ -110,7 +120,7 @@ def work(
 
 def web(ctx: typer.Context) -> None:
     """Serve health and metrics over HTTP."""
-    from worker.web.app import serve  # here, because it makes every other command start slower
+    from worker.web.app import serve  # noqa: PLC0415 - it would slow every command's start
 
     with _role(ctx) as context:
         serve(context)
@@ -121,7 +131,7 @@ def _role(ctx: typer.Context) -> Iterator[Context]:
     """Give a daemon its context once Redis is there and safe."""
     settings = globals_of(ctx).settings()
     set_up_logging(settings.log)
-    daemon.follow_parent()
+    follow_parent()
     with redis_address(settings) as url:
         context = Context(settings=settings, redis_url=url)
         _wait_until_safe(context, threading.Event())
@@ -130,14 +140,14 @@ def _role(ctx: typer.Context) -> Iterator[Context]:
 
 def _wait_until_safe(context: Context, stop: threading.Event) -> None:
     """Wait for Redis as long as it takes, longer each time; an unsafe one is refused at once."""
-    back_off = daemon.FIRST_BACK_OFF_S
+    back_off = FIRST_BACK_OFF_S
     while not stop.is_set():
         try:
             context.check()
         except StoreError as e:
             err.print(f"waiting for {masked(context.redis_url)}: {e}", soft_wrap=True)
             stop.wait(back_off)
-            back_off = min(2 * back_off, daemon.LONGEST_BACK_OFF_S)
+            back_off = min(2 * back_off, LONGEST_BACK_OFF_S)
         else:
             return
 
@@ -162,15 +172,13 @@ def _has_worker(context: Context) -> bool:
         return False
 
 
-def _supervisor(
-    options: Globals, redis_url: str, log: IO[str] | None = None
-) -> daemon.Supervisor:
+def _supervisor(options: Globals, redis_url: str, log: IO[str] | None = None) -> Supervisor:
     """Return a supervisor whose children read the same settings and use the same server.
 
     The address goes by the environment: it may hold a password, and arguments are public.
     """
     environ = {**os.environ, "SAMESTORY_REDIS_URL": redis_url}
-    return daemon.Supervisor(options.arguments(), environ, log=log)
+    return Supervisor(options.arguments(), environ, log=log)
 
 
 def _log_file(settings: Settings) -> IO[str]:

@@ -111,6 +111,11 @@ def article_id(url: str, entry: EntryId) -> ArticleId:
     return ArticleId(_digest("article", 8, url or entry))
 
 
+def article_id_of_record(name: str | int) -> ArticleId:
+    """Return the article id of a replayed record, which has a name of its own and no feed."""
+    return ArticleId(_digest("record", 8, str(name)))
+
+
 def entries_of(parsed: ParsedFeed, feed: Feed, now: float, window_s: float) -> tuple[Entry, ...]:
     """Return the ledger entries of one feed document, in its order, each id once.
 

@@ -32,8 +32,7 @@ DF_BUCKETS = 2**18
 _PRIOR_STEPS = 25.0  # steps per unit of -ln(p): 255 reaches 4e-5, below every listed word
 _LEAD_TOKENS = 60  # about two opening sentences
 _COMMON = 0.35  # words that more than a third of all articles contain tell no events apart
-# The static prior counts as much as this many articles of the stream: 100, 300 and 1000 score
-# alike on a full index; more keeps a young index steady.
+# The static prior counts as much as this many articles of the stream, about an hour of a busy one.
 _PRIOR_ARTICLES = 300.0
 
 

@@ -7,13 +7,16 @@ the results for days.
 
 import hashlib
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from datasketch import MinHash
 from numpy.typing import NDArray
 
 from worker.core.salience import NAME, VECTOR, static_idf, term_hash, term_weight
 from worker.model import IndexParams
+
+if TYPE_CHECKING:
+    from datasketch import MinHash
 
 SHINGLE_WIDTH = 3
 
@@ -64,11 +67,13 @@ def _identity(value: int) -> int:
     return value
 
 
-_BASES: dict[int, MinHash] = {}
+_BASES: "dict[int, MinHash]" = {}
 
 
-def _base(num_perm: int) -> MinHash:
-    """Return an empty MinHash whose permutations all copies share: making them costs 1 ms."""
+def _base(num_perm: int) -> "MinHash":
+    """Return an empty MinHash whose permutations all copies share: making them costs .3 ms."""
+    from datasketch import MinHash  # noqa: PLC0415 - brings SciPy, which only signing needs
+
     if num_perm not in _BASES:
         _BASES[num_perm] = MinHash(
             num_perm=num_perm, seed=_SEED, hashfunc=_identity, scheme="affine32"

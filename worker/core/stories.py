@@ -37,21 +37,29 @@ from worker.model import (
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+# Conditional logit ("which candidate, or none") over 27 000 probes of a stream of 5 647 labelled
+# news articles, replayed with a full index, without stream frequencies, in young indexes of 25 and
+# 80 articles, and in small indexes that hold only stories of one topic. Rounded to one digit behind
+# the point; over five folds by story no weight moves by more than a quarter. Weights fitted on half
+# of the stories score the other half as well as its own (B-cubed F1 .944 to .942, .938 to .937).
+# All features but the age lie between 0 and 1, and "prominence" between about -1 and 2.
 WEIGHTS: Mapping[str, float] = {
-    "prominence": 6.0,
-    "distinct": 2.3,
-    "fit": 1.5,
-    "head": 2.4,
-    "names": 3.8,
-    "numbers": 1.8,
-    "age_days": -0.9,
+    "prominence": 2.7,
+    "distinct": 19.0,
+    "common": -13.0,
+    "core": 2.3,
+    "head": 4.5,
+    "names": 4.5,
+    "numbers": 2.3,
+    "age_days": -0.7,
 }
-BIAS = -6.3
+BIAS = -5.8
 
 _DAY = 86_400.0
 _EVIDENCE = 5  # candidates that a decision explains
 _SHARED = 8  # words shown for each
-_NO_NUMBERS = 0.15  # the mean of the feature where both sides have numbers
+# For lack of numbers. Strangers that have some average .07, members .48; most are strangers.
+_NO_NUMBERS = 0.15
 # Cosine of an article with the centroid of a story that it does not belong to: the mean over 85 000
 # candidates of the labelled stream. Shorter lists are filled up with it, to this many candidates.
 _STRANGER = 0.05

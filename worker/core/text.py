@@ -58,7 +58,7 @@ _IDEOGRAPHIC = re.compile("[\u3005\u3041-\u30ff\u3400-\u4dbf\u4e00-\u9fff\U00020
 _TOKEN = re.compile(
     rf"\d+(?:\.\d+)*|[{_UNSPACED}]+|[^\W\d_{_UNSPACED}](?:[^\W_{_UNSPACED}]+|[{_marks()}]+)*"
 )
-# The same for ASCII text, four times as fast.
+# The same for ASCII text, three times as fast.
 _TOKEN_ASCII = re.compile(r"[a-z][a-z0-9]*|\d+(?:\.\d+)*", re.ASCII)
 # Each pattern starts with the rare character, which lets re skip over everything else.
 _INITIALISM = re.compile(r"\.[^\W\d_](?:\.[^\W\d_])*\.(?!\w)")

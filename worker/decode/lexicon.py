@@ -8,13 +8,10 @@ import math
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
-from wordfreq import available_languages, get_frequency_dict
-from wordfreq.numbers import digit_freq, smash_numbers
-
 from worker.core.salience import Prior
 from worker.core.text import fold, tokens
 
-# Words of a typical article: the median of 5 600 news articles is 260, the mean 370.
+# Words of a typical article: of 5 600 news articles the median is 271, the mean 365.
 _ARTICLE_WORDS = 300
 # The 'small' lists end at one in a million; a word left out is taken as three times rarer.
 _UNLISTED = 3e-7
@@ -34,6 +31,10 @@ def prior_for(lang: str) -> Prior:
     Args:
         lang: ISO 639-1 code, or "und". A language without a list gets a guess from word length.
     """
+    # Here, because the lists' tools take longer to import than most commands to run.
+    from wordfreq import available_languages, get_frequency_dict  # noqa: PLC0415
+    from wordfreq.numbers import digit_freq, smash_numbers  # noqa: PLC0415
+
     code = _RELATIVES.get(lang, lang)
     if code not in available_languages("small"):
         return _by_length
@@ -54,8 +55,8 @@ def prior_for(lang: str) -> Prior:
 def _by_length(token: str) -> float:
     """Return a rough prior where nothing is known: short words are common in every language.
 
-    Fitted by eye to the lists of 40 languages: words of one to three letters make up most of the
-    hundred commonest, words of more than seven letters almost none.
+    A guess, not a fit: it only has to tell particles from content words until the stream's own
+    counts take over.
     """
     if token.isdigit():
         return 0.02

@@ -10,9 +10,7 @@ import re
 from datetime import datetime, timezone
 
 import lxml.html
-import trafilatura
 from lxml import etree
-from trafilatura.settings import Document
 
 from worker.errors import DecodeError
 from worker.model import ExtractedPage
@@ -57,11 +55,12 @@ def extract_page(body: bytes, *, url: str) -> ExtractedPage:
         DecodeError: not HTML, of a shape that costs too much, or the extractor failed.
     Cost: CPU 43 ms at the median of 180 real pages (174 KB each), 360 ms at most.
     """
+    from trafilatura import bare_extraction  # noqa: PLC0415 - slow to import; few commands need it
+    from trafilatura.settings import Document  # noqa: PLC0415
+
     tree = _tree(body)
     try:
-        found = trafilatura.bare_extraction(
-            tree, url=url, include_comments=False, with_metadata=True
-        )
+        found = bare_extraction(tree, url=url, include_comments=False, with_metadata=True)
     except _EXTRACTOR_FAULTS as e:
         raise DecodeError(f"the page could not be read: {type(e).__name__}") from e
     if not isinstance(found, Document):
@@ -76,13 +75,15 @@ def extract_page(body: bytes, *, url: str) -> ExtractedPage:
 
 def _tree(body: bytes) -> lxml.html.HtmlElement:
     """Return the parsed page. Raises DecodeError when it is none or has a dangerous shape."""
+    from trafilatura import load_html  # noqa: PLC0415 - as above
+
     if body.count(b"<") > MAX_TAGS:
         raise DecodeError(f"the page has more than {MAX_TAGS} tags")
     for tag in _LONG_TAG.finditer(body):
         if len(_QUOTED.sub(b"", tag.group()).split()) > MAX_ATTRIBUTES:
             raise DecodeError(f"the page has a tag with more than {MAX_ATTRIBUTES} attributes")
     try:
-        tree = trafilatura.load_html(body)
+        tree = load_html(body)
     except _EXTRACTOR_FAULTS as e:
         raise DecodeError(f"the page could not be read: {type(e).__name__}") from e
     if tree is None:

@@ -166,4 +166,8 @@ def _candidates(evidence: Sequence[Evidence]) -> list[dict[str, object]]:
 
 
 def _score(decision: Decision) -> float:
-    return max(decision.jaccard, decision.containment) if isinstance(decision, CopyOf) else decision.score
+    return (
+        max(decision.jaccard, decision.containment)
+        if isinstance(decision, CopyOf)
+        else decision.score
+    )

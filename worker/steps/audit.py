@@ -36,7 +36,10 @@ def audit(ledger: Ledger, stories: Stories, census: Census) -> AuditReport:
     sums["articles"] = sum(articles.values())
     offences = [
         *_ledger_offences(counts, ledger.counts(), sums["articles"]),
-        *(f"entry {entry_id}: pending, but settled or without record" for entry_id in census.astray()),
+        *(
+            f"entry {entry_id}: pending, but settled or without record"
+            for entry_id in census.astray()
+        ),
     ]
     for lang in articles:
         for story in census.stories(lang):

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import islice
 
-from worker.core.entries import article_id, canonical_url, entry_id
+from worker.core.entries import article_id, article_id_of_record, canonical_url, entry_id
 from worker.errors import NotFoundError
 from worker.model import ArticleId, EntryId, ParsedEntry, StoryId
 from worker.steps.measure import Parts
-from worker.steps.records import article_id_of_record
 from worker.store.client import store_errors
 from worker.store.ledger import LedgerRow
 from worker.store.stories import NEAREST_AMONG, StoredArticle, Story

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from multiprocessing import get_context
 from types import TracebackType
@@ -50,7 +51,7 @@ class PreparePool:
         self._limits = limits
         self._executor = self._start()
 
-    def __enter__(self) -> "PreparePool":
+    def __enter__(self) -> "PreparePool":  # noqa: PYI034 - Self came with Python 3.11
         return self
 
     def __exit__(
@@ -86,13 +87,13 @@ class PreparePool:
             return Failed(reason="its preparation used too much processor time or memory")
 
     def _submit(self, chunk: list[Draft]) -> "Future[list[Result]]":
-        task = (_prepare_chunk, chunk, self._params, self._policy, self._limits.cpu_s)
+        task = partial(_prepare_chunk, chunk, self._params, self._policy, self._limits.cpu_s)
         try:
-            return self._executor.submit(*task)
+            return self._executor.submit(task)
         except BrokenProcessPool:
             self._executor.shutdown()
             self._executor = self._start()
-            return self._executor.submit(*task)
+            return self._executor.submit(task)
 
     def _start(self) -> ProcessPoolExecutor:
         return ProcessPoolExecutor(

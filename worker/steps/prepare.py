@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from worker.core.junk import gate
 from worker.core.sketch import sketch
-from worker.core.text import normalise
 from worker.decode.language import detect_language
 from worker.decode.lexicon import prior_for
 from worker.decode.page import extract_page
@@ -53,7 +52,6 @@ def prepare(draft: Draft, params: IndexParams, policy: MatchPolicy) -> Prepared 
                 text = page.text
         except DecodeError as e:
             trouble = str(e)
-    title, text = normalise(title), normalise(text)
     lang = detect_language(f"{title}\n{text}", draft.lang)
     signed = sketch(title, text, params=params, prior=prior_for(lang))
     rejected = gate(title, text, signed.shingles, policy)

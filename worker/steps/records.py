@@ -1,7 +1,6 @@
 """What a replay can read: JSONL, WARC, feed and text files, each record with a name and a time."""
 
 import gzip
-import hashlib
 import json
 import sys
 from collections.abc import Iterable, Iterator
@@ -13,7 +12,14 @@ from dateutil.parser import isoparse
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from worker.archive.warc import read_pages
-from worker.core.entries import article_id, canonical_url, entries_of, feed_id, publisher
+from worker.core.entries import (
+    article_id,
+    article_id_of_record,
+    canonical_url,
+    entries_of,
+    feed_id,
+    publisher,
+)
 from worker.decode.feed import parse_feed
 from worker.errors import ArchiveError, ConfigError, DecodeError
 from worker.model import ArticleId, Entry, EntryId, Feed, FeedId, Page
@@ -60,12 +66,6 @@ class BadRecord:
     reason: str
 
 
-def article_id_of_record(name: str | int) -> ArticleId:
-    """Return the article id of a record that only has a name of its own."""
-    digest = hashlib.blake2b(str(name).encode(), digest_size=8, person=b"record")
-    return ArticleId(digest.hexdigest())
-
-
 def read_source(source: str, *, now: float) -> Iterator[Record | BadRecord]:
     """Yield the records of one source in its order.
 
@@ -95,8 +95,9 @@ def read_source(source: str, *, now: float) -> Iterator[Record | BadRecord]:
 
 
 def dated(records: Iterable[Record], *, now: float) -> list[Record]:
-    """Return records with a time each: one without takes that of the record before it in the
-    input; now, where there is none.
+    """Return records with a time each.
+
+    One without takes that of the record before it in the input; now, where there is none.
     """
     result, last = [], now
     for record in records:
@@ -135,7 +136,7 @@ class _Line(BaseModel):
 def _jsonl(lines: Iterable[bytes], source: str) -> Iterator[Record | BadRecord]:
     number = 0
     try:
-        for number, line in enumerate(lines, start=1):  # noqa: B007 - named in the error below
+        for number, line in enumerate(lines, start=1):
             if line.strip():
                 yield _line(line, f"{source}, line {number}")
     except (OSError, EOFError) as e:  # a .gz that is none, or torn
@@ -185,7 +186,7 @@ def _time(value: str | float | None) -> float | None:
     if isinstance(value, str):
         try:
             moment = isoparse(value.strip().replace(" ", "T", 1))
-            return moment.replace(tzinfo=moment.tzinfo or timezone.utc).timestamp()
+            return float(moment.replace(tzinfo=moment.tzinfo or timezone.utc).timestamp())
         except (ValueError, OverflowError) as e:
             raise ValueError(f"ts '{value[:40]}' is not an ISO 8601 time") from e
     if not 0 <= value < _MILLISECONDS_FROM * 1_000:
@@ -254,8 +255,6 @@ def _feed(path: Path, *, now: float) -> Iterator[Record | BadRecord]:
             entry_id=entry.entry_id,
             article_id=entry.article_id,
             at=entry.published_at,
-            draft=Draft(
-                title=entry.title, text=entry.summary, html=b"", url=entry.url, lang=""
-            ),
+            draft=Draft(title=entry.title, text=entry.summary, html=b"", url=entry.url, lang=""),
             source=entry.source if entry.url else path.stem,
         )

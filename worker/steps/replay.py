@@ -63,15 +63,18 @@ class Replay:
                 done = first[record.article_id] = self._one(record, next(results), first)
                 yield done
 
-    def _one(
-        self, record: Record, result: Result, done: Mapping[ArticleId, Replayed]
-    ) -> Replayed:
+    def _one(self, record: Record, result: Result, done: Mapping[ArticleId, Replayed]) -> Replayed:
         if isinstance(result, Prepared):
             return self._attached(record, result, done)
         outcome = Outcome.REJECTED if isinstance(result, Rejected) else Outcome.QUARANTINED
         self.ledger.settle(record.entry_id, outcome, reason=result.reason)
         return Replayed(
-            record=record, outcome=outcome, story_id=None, copy_of="", score=0.0, reason=result.reason
+            record=record,
+            outcome=outcome,
+            story_id=None,
+            copy_of="",
+            score=0.0,
+            reason=result.reason,
         )
 
     def _attached(
@@ -98,9 +101,7 @@ class Replay:
             reason=attachment.reason,
         )
 
-    def _as_stored(
-        self, record: Record, attachment: Attachment
-    ) -> tuple[ArticleId | None, float]:
+    def _as_stored(self, record: Record, attachment: Attachment) -> tuple[ArticleId | None, float]:
         """Return copy and score as decided, also where an earlier run decided them."""
         if attachment.reason != "known":
             return attachment.copy_of, attachment.score

@@ -51,35 +51,43 @@ class Census:
                     found.append(entry_id)
         return tuple(found)
 
-    @store_errors()
     def stories(self, lang: str) -> Iterator[StoryCount]:
         """Yield every story of a language. Cost: O(stories + articles), 200 stories a step."""
-        raw_ids = self._client.zrange(self._keys.lang_prefix(lang) + "stories", 0, -1)
-        ids = [StoryId(raw.decode()) for raw in raw_ids]
+        ids = self._story_ids(lang)
         for at in range(0, len(ids), STEP):
             yield from self._step(lang, ids[at : at + STEP])
 
-    def _step(self, lang: str, ids: list[StoryId]) -> Iterator[StoryCount]:
+    @store_errors()
+    def _story_ids(self, lang: str) -> list[StoryId]:
+        raw_ids = self._client.zrange(self._keys.lang_prefix(lang) + "stories", 0, -1)
+        return [StoryId(raw.decode()) for raw in raw_ids]
+
+    @store_errors()
+    def _step(self, lang: str, ids: list[StoryId]) -> list[StoryCount]:
         with self._client.pipeline(transaction=True) as pipe:
             for story_id in ids:
                 pipe.hmget(self._keys.story(story_id), "size", "copies")
                 pipe.zrange(self._keys.members(story_id), 0, -1)
                 pipe.hvals(self._keys.sources(story_id))
             answers = pipe.execute()
+        counts = []
         for story_id, (size, copies), raw_members, own in zip(
             ids, answers[::3], answers[1::3], answers[2::3], strict=True
         ):
             if size is None:
                 continue  # it expired since the list was read
             members = tuple(ArticleId(raw.decode()) for raw in raw_members)
-            yield StoryCount(
-                story_id=story_id,
-                size=int(size),
-                copies=int(copies or 0),
-                members=members,
-                own_accounts=sum(int(count) for count in own),
-                strangers=self._strangers(lang, story_id, members),
+            counts.append(
+                StoryCount(
+                    story_id=story_id,
+                    size=int(size),
+                    copies=int(copies or 0),
+                    members=members,
+                    own_accounts=sum(int(count) for count in own),
+                    strangers=self._strangers(lang, story_id, members),
+                )
             )
+        return counts
 
     def _strangers(
         self, lang: str, story_id: StoryId, members: tuple[ArticleId, ...]

@@ -1,8 +1,8 @@
 """The Redis connection: made once, checked before use, its errors translated once."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from urllib.parse import urlsplit
 
 import redis
 from redis import exceptions as redis_errors
@@ -11,6 +11,8 @@ from worker.errors import StoreError, UnsafeRedisError
 
 # Lists moved atomically (BLMOVE, which RQ needs to not lose a job) came with 6.2.
 OLDEST_REDIS = (6, 2)
+# redis://user:secret@host and unix:///path?password=secret
+_PASSWORD = re.compile(r"(?<=:)[^:@/]+(?=@)|(?<=password=)[^&#]+")
 
 
 @contextmanager
@@ -40,11 +42,8 @@ def connect(url: str, *, timeout_s: float) -> redis.Redis:
 
 
 def masked(url: str) -> str:
-    """Return an address without its password, for messages."""
-    parts = urlsplit(url)
-    if parts.password is None:
-        return url
-    return url.replace(f":{parts.password}@", ":***@", 1)
+    """Return an address without its passwords, for messages."""
+    return _PASSWORD.sub("***", url)
 
 
 @store_errors()

@@ -86,7 +86,9 @@ class Ledger:
             "next_poll_at": feed.next_poll_at if feed else 0.0,
             "feed": _flat(feed.fields) if feed else [],
         }
-        new = self._scripts.run("claim", [*keys, *(k.entry(e.entry_id) for e in entries)], arguments)
+        new = self._scripts.run(
+            "claim", [*keys, *(k.entry(e.entry_id) for e in entries)], arguments
+        )
         return tuple(EntryId(raw.decode()) for raw in new)
 
     def start(self, entry_id: EntryId, stage: str, *, now: float) -> Started | Outcome | None:

@@ -11,25 +11,29 @@ local function hex(raw)
   return (string.gsub(raw, '.', function(c) return string.format('%02x', string.byte(c)) end))
 end
 
--- Count, for each id in the buckets of some partitions, how many buckets hold it.
--- Returns counts by id, and the ids in the order met (newest partition and newest id first).
-local function count_hits(prefix, level, partitions, shards, buckets, width)
-  local hits, order = {}, {}
+-- Look, for each id, in how many buckets of some partitions it is, and how telling these are: a
+-- bucket of n ids counts 1/n, for what many stories share tells little.
+-- Returns counts and weights by id, and the ids in the order met (newest partition, newest id first).
+local function look_up(prefix, level, partitions, shards, buckets, width)
+  local hits, weights, order = {}, {}, {}
   for _, partition in ipairs(partitions) do
     for _, bucket in ipairs(buckets) do
       local ids = redis.call('HGET', shard_of(prefix, level, partition, shards, bucket), bucket)
       if ids then
+        local share = width / #ids
         for i = 1, #ids, width do
           local id = string.sub(ids, i, i + width - 1)
           if hits[id] then
             hits[id] = hits[id] + 1
+            weights[id] = weights[id] + share
           else
             hits[id] = 1
+            weights[id] = share
             order[#order + 1] = id
           end
         end
       end
     end
   end
-  return hits, order
+  return hits, weights, order
 end

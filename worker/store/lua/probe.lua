@@ -2,38 +2,32 @@
 --
 -- KEYS[1]  {ns:lang}:seq    every other key has the same prefix, so the same hash tag and slot
 -- ARGV[1]  map: prefix, partitions (newest first), shards, bands, slots (5-byte buckets),
---               limit (most candidates a level), min_hits (story buckets that must be shared)
+--               most_copies, most_stories (candidates)
 -- return   {seq,
 --           {article id, story id, shingles, signature, published_at} ...,
 --           {story id, version, hits, size, first_at, last_at, exemplars} ...}
 --
--- Cost: (bands + slots) x partitions HGETs and 2 x limit HMGETs, whatever the index holds.
+-- Cost: (bands + slots) x partitions HGETs and an HMGET a candidate, whatever the index holds; what
+-- is sorted is at most (bands + slots) x partitions x cap ids, in practice some hundreds.
 --@include buckets
 local a = cmsgpack.unpack(ARGV[1])
 
--- The ids with most hits; of equals, the one met first (newest). A counting sort: hits are few.
-local function best(hits, order, min_hits, limit, most)
-  local by_hits = {}
-  for _, id in ipairs(order) do
-    local n = math.min(hits[id], most)
-    if n >= min_hits then
-      by_hits[n] = by_hits[n] or {}
-      by_hits[n][#by_hits[n] + 1] = id
-    end
-  end
+-- The ids of most weight; of equals, the one met first (newest).
+local function best(weights, order, limit)
+  local place = {}
+  for i, id in ipairs(order) do place[id] = i end
+  table.sort(order, function(one, other)
+    if weights[one] ~= weights[other] then return weights[one] > weights[other] end
+    return place[one] < place[other]
+  end)
   local chosen = {}
-  for n = most, min_hits, -1 do
-    for _, id in ipairs(by_hits[n] or {}) do
-      if #chosen == limit then return chosen end
-      chosen[#chosen + 1] = id
-    end
-  end
+  for i = 1, math.min(limit, #order) do chosen[i] = order[i] end
   return chosen
 end
 
 local copies = {}
-local hits, order = count_hits(a.prefix, 'c', a.partitions, a.shards, a.bands, 8)
-for _, raw in ipairs(best(hits, order, 1, a.limit, #a.bands)) do
+local hits, weights, order = look_up(a.prefix, 'c', a.partitions, a.shards, a.bands, 8)
+for _, raw in ipairs(best(weights, order, a.most_copies)) do
   local id = hex(raw)
   local f = redis.call('HMGET', a.prefix .. 'article:' .. id,
     'story', 'shingles', 'signature', 'published_at')
@@ -41,8 +35,8 @@ for _, raw in ipairs(best(hits, order, 1, a.limit, #a.bands)) do
 end
 
 local stories = {}
-hits, order = count_hits(a.prefix, 's', a.partitions, a.shards, a.slots, 6)
-for _, raw in ipairs(best(hits, order, a.min_hits, a.limit, #a.slots)) do
+hits, weights, order = look_up(a.prefix, 's', a.partitions, a.shards, a.slots, 6)
+for _, raw in ipairs(best(weights, order, a.most_stories)) do
   local id = a.lang .. '-' .. hex(raw)
   local f = redis.call('HMGET', a.prefix .. 'story:' .. id,
     'version', 'size', 'first_at', 'last_at', 'exemplars')

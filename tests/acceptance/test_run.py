@@ -1,0 +1,132 @@
+"""The whole program as a user runs it: real processes, signals, HTTP and Redis."""
+
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from conftest import until
+
+ROOT = Path(__file__).parents[2]
+SEEDS = ROOT / "seeds"
+FOUR = 4
+CONFIG = """
+[paths]
+var = "{var}"
+archive = "{var}/archive"
+[web]
+port = 0
+[log]
+format = "json"
+"""
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A working directory with settings that keep every file inside it."""
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "samestory.toml").write_text(CONFIG.format(var=tmp_path / "var"))
+    return tmp_path
+
+
+def _environ() -> dict[str, str]:
+    return {k: v for k, v in os.environ.items() if not k.startswith("SAMESTORY_")}
+
+
+def _ask(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "worker", *arguments],
+        cwd=home, env=_environ(), capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
+def _json(home: Path, *arguments: str) -> dict[str, object]:
+    return dict(json.loads(_ask(home, *arguments, "--json").stdout))
+
+
+@contextmanager
+def _running(home: Path) -> Iterator["subprocess.Popen[str]"]:
+    """Run `samestory run` on the seeds; end it as Ctrl-C does and check how it ends."""
+    with (home / "log").open("a") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "worker", "run", "--seeds", str(SEEDS)],
+            cwd=home, env=_environ(), stdout=subprocess.PIPE, stderr=log, text=True,
+        )  # fmt: skip
+        try:
+            yield process
+            started = time.monotonic()
+            process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=10) == 0
+            assert time.monotonic() - started < 10
+        finally:
+            process.kill()
+            process.wait()
+            if process.stdout:
+                process.stdout.close()
+
+
+def _log(home: Path) -> list[dict[str, object]]:
+    lines = (home / "log").read_text().splitlines()
+    return [json.loads(line) for line in lines if line.startswith("{")]
+
+
+def _events(home: Path, event: str) -> list[dict[str, object]]:
+    return [line for line in _log(home) if line["event"] == event]
+
+
+def _settled(home: Path) -> int:
+    return len(_events(home, "entry_settled"))
+
+
+def _children(pid: int) -> dict[int, str]:
+    """Return the processes that a process started, with their command lines."""
+    found = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                stat = (entry / "stat").read_text()
+                command = (entry / "cmdline").read_text().replace("\0", " ")
+            except OSError:
+                continue
+            if int(stat.rpartition(")")[2].split()[1]) == pid:
+                found[int(entry.name)] = command
+    return found
+
+
+def test_four_accounts_become_one_story_and_nothing_is_polled_early(home: Path) -> None:
+    """`run` on the seeds: one story of four and two reprints, a clean end, a quiet new start."""
+    with _running(home):
+        until(lambda: _settled(home) == 24, timeout_s=60)
+        assert _json(home, "audit")["balanced"] is True
+    stories = json.loads(_ask(home, "stories", "--json").stdout)
+    (talks,) = [s for s in stories if s["articles"] == 6]
+    assert (talks["reprints"], talks["sources"], talks["own_accounts"]) == (2, 6, FOUR)
+    latencies = [float(str(line["latency_s"])) for line in _events(home, "entry_settled") if "latency_s" in line]
+    print(f"feed item seen to attached: p50 {statistics.median(latencies):.2f} s")
+    polls = len(_events(home, "feed_polled"))
+    with _running(home):
+        until(lambda: len(_events(home, "web_listening")) == 2, timeout_s=60)
+        assert _json(home, "status")
+    assert len(_events(home, "feed_polled")) == polls == 8
+    assert _json(home, "audit")["balanced"] is True
+
+
+def test_worker_killed_in_the_middle_loses_nothing(home: Path) -> None:
+    """SIGKILL hits a worker while entries are in work: another one finishes, the sums agree."""
+    with _running(home) as process:
+        until(lambda: _settled(home) >= 1, timeout_s=60)
+        victim = next(p for p, command in _children(process.pid).items() if "work" in command.split()[-2:])
+        os.kill(victim, signal.SIGKILL)
+        until(lambda: len(_events(home, "child_ended")) >= 1, timeout_s=20)
+        until(lambda: dict(_json(home, "audit"))["sums"]["pending"] == 0, timeout_s=60)  # type: ignore[index]
+        report = _json(home, "audit")
+    assert (report["balanced"], report["offences"]) == (True, [])
+    assert report["sums"]["claimed"] == 24  # type: ignore[index]
