@@ -11,7 +11,6 @@ from worker.store.ledger import FETCH, WORK
 from worker.wiring import Context
 
 FEED_URL = "https://river-post.example/feed"
-WINDOW_S = 7 * 86_400.0
 
 FLOOD = (
     "The river burst its banks near Oldtown on Tuesday and flooded four hundred houses, the mayor "
@@ -46,7 +45,7 @@ def claim(context: Context, guid: str, url: str, title: str, text: str) -> Entry
     now = time.time()
     record = ParsedEntry(guid=guid, url=url, title=title, summary=text, published_at=now - 60)
     parsed = ParsedFeed(title="The River Post", entries=(record,))
-    return _claimed(context, entries_of(parsed, follow(context), now, WINDOW_S)[0])
+    return _claimed(context, entries_of(parsed, follow(context), now)[0])
 
 
 def claim_record(context: Context, name: str, article: ArticleId, title: str, text: str) -> Entry:

@@ -147,7 +147,8 @@ class Article:
     source: str
     title: str
     lang: str  # ISO 639-1, or "und"
-    published_at: float  # event clock: clamped to the index window
+    published_at: float  # as its publisher says; when first seen, where that is not believable
+    at: float  # event clock: the same, within the index window
     seen_at: float
 
 

@@ -56,6 +56,7 @@ def an_article(name: str, *, source: str = "example.org", at: float = 1_800_000_
         title=name,
         lang="en",
         published_at=at,
+        at=at,
         seen_at=at,
     )
 

@@ -167,7 +167,6 @@ async def poll_steps(context: Context) -> AsyncIterator[PollSteps]:
                 limits=FeedLimits(
                     max_bytes=s.fetch.feed_max_bytes,
                     timeout_s=s.fetch.feed_timeout_s,
-                    window_s=s.index.params().window_s,
                 ),
                 clock=time.time,
                 draw=random.random,

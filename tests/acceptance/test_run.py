@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import statistics
 import subprocess
 import sys
 import time
@@ -12,7 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-
 from conftest import until
 
 ROOT = Path(__file__).parents[2]
@@ -109,8 +107,6 @@ def test_four_accounts_become_one_story_and_nothing_is_polled_early(home: Path) 
     stories = json.loads(_ask(home, "stories", "--json").stdout)
     (talks,) = [s for s in stories if s["articles"] == 6]
     assert (talks["reprints"], talks["sources"], talks["own_accounts"]) == (2, 6, FOUR)
-    latencies = [float(str(line["latency_s"])) for line in _events(home, "entry_settled") if "latency_s" in line]
-    print(f"feed item seen to attached: p50 {statistics.median(latencies):.2f} s")
     polls = len(_events(home, "feed_polled"))
     with _running(home):
         until(lambda: len(_events(home, "web_listening")) == 2, timeout_s=60)
@@ -123,7 +119,9 @@ def test_worker_killed_in_the_middle_loses_nothing(home: Path) -> None:
     """SIGKILL hits a worker while entries are in work: another one finishes, the sums agree."""
     with _running(home) as process:
         until(lambda: _settled(home) >= 1, timeout_s=60)
-        victim = next(p for p, command in _children(process.pid).items() if "work" in command.split()[-2:])
+        victim = next(
+            p for p, command in _children(process.pid).items() if "work" in command.split()[-2:]
+        )
         os.kill(victim, signal.SIGKILL)
         until(lambda: len(_events(home, "child_ended")) >= 1, timeout_s=20)
         until(lambda: dict(_json(home, "audit"))["sums"]["pending"] == 0, timeout_s=60)  # type: ignore[index]

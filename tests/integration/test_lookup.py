@@ -91,7 +91,7 @@ def test_a_story_is_found_by_its_id_and_an_unknown_one_comes_with_the_nearest(
     assert caught.value.nearest[0].startswith(story_id)
 
 
-def test_nearest_of_prefers_a_part_of_a_name_and_gives_none_for_strangers() -> None:
-    """A prefix beats resemblance, and nothing is offered when nothing is near."""
+def test_nearest_of_prefers_a_part_of_a_name_and_always_has_an_answer() -> None:
+    """A prefix beats resemblance, and the nearest is offered however far it is."""
     assert nearest_of("abc", ["xbc", "abcdef"])[0] == "abcdef"
-    assert nearest_of("qqq", ["abc"]) == ()
+    assert nearest_of("qqq", ["abc"]) == ("abc",)

@@ -91,7 +91,7 @@ def test_parse_feed_when_memory_runs_out_then_raises_and_replaces_the_child() ->
     """A document that needs more than its address space costs one answer, not the machine."""
 
     async def work() -> None:
-        async with Sandbox(workers=1, cpu_s=20, memory_mb=256) as sandbox:
+        async with Sandbox(workers=1, cpu_s=20, memory_mb=100) as sandbox:
             with pytest.raises(DecodeError, match="more memory than allowed"):
                 await sandbox.parse_feed(LARGE, URL)
             assert (await sandbox.parse_feed(FEED, URL)).entries

@@ -40,7 +40,7 @@ class Seed:
 
 
 @pytest.fixture(scope="module")
-def seeds() -> Iterator[dict[str, Seed]]:
+def seeds() -> dict[str, Seed]:
     """Every seed, fetched as a page over HTTP and prepared as a worker does."""
     found = {}
     with DemoServer(SEEDS) as server:
@@ -57,7 +57,7 @@ def seeds() -> Iterator[dict[str, Seed]]:
             found[slug] = Seed(
                 draft, prepare(draft, SETTINGS.index.params(), SETTINGS.match.policy())
             )
-    yield found
+    return found
 
 
 def _arrival(order: Sequence[int]) -> list[str]:
@@ -160,9 +160,7 @@ def _replay(context: Context, records: list[Record]) -> list[Replayed]:
 
 
 def _context(context: Context, namespace: str) -> Context:
-    made = Context(
-        settings=context.settings, redis_url=context.redis_url, namespace=namespace
-    )
+    made = Context(settings=context.settings, redis_url=context.redis_url, namespace=namespace)
     made.__dict__["client"] = context.client  # one connection pool for all namespaces
     made.check()
     return made

@@ -24,6 +24,8 @@ _TRACKING_NAMES = frozenset(
     "fbclid gclid gclsrc dclid gbraid wbraid msclkid yclid twclid ttclid igshid mkt_tok _openstat "  # noqa: SIM905 - a table
     "cmpid icid ncid ocid xtor ref_src ref_url traffic_source wickedid s_cid _ga _gl".split()
 )
+# 1994-01-01: the first newspapers came to the web that year; 0001, 1970 and 1980 are defaults.
+FIRST_NEWS_AT = 757_382_400.0
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 # What a path or query may hold unescaped (RFC 3986 pchar, "/" and "?"), and "%" itself, so that
 # what is escaped already stays as it is.
@@ -116,15 +118,15 @@ def article_id_of_record(name: str | int) -> ArticleId:
     return ArticleId(_digest("record", 8, str(name)))
 
 
-def entries_of(parsed: ParsedFeed, feed: Feed, now: float, window_s: float) -> tuple[Entry, ...]:
+def entries_of(parsed: ParsedFeed, feed: Feed, now: float) -> tuple[Entry, ...]:
     """Return the ledger entries of one feed document, in its order, each id once.
 
     Args:
         parsed: the document.
         feed: where it came from.
         now: Unix seconds; becomes ``seen_at``.
-        window_s: how long an article can be matched. A date before ``now - window_s`` or more than
-            ten minutes ahead is dropped: the index could not place it.
+
+    A date from before the web had news, or more than ten minutes ahead, is dropped as a mistake.
     """
     shared = _shared_guids(parsed.entries)
     entries: dict[EntryId, Entry] = {}
@@ -134,7 +136,7 @@ def entries_of(parsed: ParsedFeed, feed: Feed, now: float, window_s: float) -> t
         if record.guid in shared:
             key = EntryId(_digest("entry", 8, feed.feed_id, "guid+link", record.guid, url))
         dated = record.published_at
-        if dated is not None and not now - window_s <= dated <= now + MAX_AHEAD_S:
+        if dated is not None and not FIRST_NEWS_AT <= dated <= now + MAX_AHEAD_S:
             dated = None
         entries.setdefault(
             key,

@@ -68,7 +68,7 @@ class Attacher:
         for _ in range(MAX_RACES):
             probe = self.index.probe(article.lang, sketch, now=now)
             df = self.index.frequencies(article.lang, seq=probe.seq, now=now)
-            decision = decide(sketch, probe, df=df, at=article.published_at, policy=self.policy)
+            decision = decide(sketch, probe, df=df, at=article.at, policy=self.policy)
             membership = _membership(article, sketch, probe, decision, salt)
             answer = self.index.attach(
                 article, sketch, membership, seq=probe.seq, now=now, entry_id=entry_id

@@ -57,7 +57,10 @@ class Ingest:
             log.info("entry_settled", outcome="rejected", reason=prepared.reason)
             return
         attachment = self.attacher.attach(
-            article_of(entry, prepared), prepared.sketch, entry_id=entry.entry_id, now=now
+            article_of(entry, prepared, self.params.window_s),
+            prepared.sketch,
+            entry_id=entry.entry_id,
+            now=now,
         )
         self.ledger.settle(
             entry.entry_id,
@@ -82,8 +85,14 @@ class Ingest:
         return Draft(title=entry.title, text=entry.summary, html=html, url=url, lang="")
 
 
-def article_of(entry: Entry, prepared: Prepared) -> Article:
-    """Return the article behind an entry; an undated one counts as published when first seen."""
+def article_of(entry: Entry, prepared: Prepared, window_s: float) -> Article:
+    """Return the article behind an entry.
+
+    An undated one counts as published when first seen, and so does one from before the index
+    window as far as matching goes: a page of years ago that a feed lists today is news of today.
+    """
+    published_at = entry.seen_at if entry.published_at is None else entry.published_at
+    is_recent = published_at >= entry.seen_at - window_s
     return Article(
         article_id=entry.article_id,
         ref=entry.ref,
@@ -91,6 +100,7 @@ def article_of(entry: Entry, prepared: Prepared) -> Article:
         source=entry.source,
         title=prepared.title,
         lang=prepared.lang,
-        published_at=entry.seen_at if entry.published_at is None else entry.published_at,
+        published_at=published_at,
+        at=min(published_at, entry.seen_at) if is_recent else entry.seen_at,
         seen_at=entry.seen_at,
     )

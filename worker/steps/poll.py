@@ -32,7 +32,6 @@ class FeedLimits:
 
     max_bytes: int
     timeout_s: float
-    window_s: float  # entries dated longer ago count as undated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +77,7 @@ class Poller:
         )
         await asyncio.to_thread(self.archive.append, page)
         now = self.clock()
-        entries = entries_of(parsed, feed, now, self.limits.window_s)
+        entries = entries_of(parsed, feed, now)
         seen = replace(
             feed,
             title=parsed.title or feed.title,

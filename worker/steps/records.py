@@ -249,7 +249,7 @@ def _feed(path: Path, *, now: float) -> Iterator[Record | BadRecord]:
         yield BadRecord(place=str(path), reason=f"neither JSONL, WARC, text nor a feed: {e}")
         return
     feed = Feed(feed_id=feed_id(address), url=address)
-    for entry in entries_of(parsed, feed, now, now):
+    for entry in entries_of(parsed, feed, now):
         yield Record(
             name=entry.ref,
             entry_id=entry.entry_id,

@@ -138,5 +138,6 @@ def _article(record: Record, prepared: Prepared, at: float) -> Article:
         title=prepared.title,
         lang=prepared.lang,
         published_at=at,
+        at=at,
         seen_at=at,
     )

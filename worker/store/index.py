@@ -171,6 +171,7 @@ class Index:
                 "now": now,
                 "ttl": self._retention_s,
                 "published_at": article.published_at,
+                "at": article.at,
                 "article": article.article_id,
                 "article_raw": bytes.fromhex(article.article_id),
                 "fields": _article_fields(article, sketch, membership, entry_id),

@@ -1,7 +1,7 @@
 -- Make an article a member of a story, and let later articles find it. All or nothing, once.
 --
 -- KEYS[1]  {ns:lang}:seq    every other key has the same prefix, so the same hash tag and slot
--- ARGV[1]  map: prefix, lang, seq (of the probe), now, ttl (retention, s), published_at,
+-- ARGV[1]  map: prefix, lang, seq (of the probe), now, ttl (retention, s), published_at, at (event clock),
 --            article, article_raw, fields (flat name, value list), source, title,
 --            story, story_raw, version (of the probe; 0 opens the story, -1 takes any),
 --            exemplars ('' leaves them),
@@ -91,11 +91,11 @@ redis.call('EXPIRE', prefix .. 'members:' .. a.story, a.ttl)
 
 if opens then
   redis.call('HSET', story_key, 'founder', a.article, 'title', a.title, 'opened_at', a.now,
-    'first_at', a.published_at, 'last_at', a.published_at, 'copies', 0)
+    'first_at', a.at, 'last_at', a.at, 'copies', 0)
 else
   local times = redis.call('HMGET', story_key, 'first_at', 'last_at')
-  redis.call('HSET', story_key, 'first_at', math.min(tonumber(times[1]), a.published_at),
-    'last_at', math.max(tonumber(times[2]), a.published_at))
+  redis.call('HSET', story_key, 'first_at', math.min(tonumber(times[1]), a.at),
+    'last_at', math.max(tonumber(times[2]), a.at))
   if copied then redis.call('HINCRBY', story_key, 'copies', 1) end
 end
 if a.exemplars ~= '' then redis.call('HSET', story_key, 'exemplars', a.exemplars) end
