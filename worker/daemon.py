@@ -47,14 +47,21 @@ class PollLoop:
     _fetched: list[EntryId] = field(default_factory=list)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Run until ``stop`` is set, then finish what is under way, within the drain time."""
+        """Run until ``stop`` is set, then finish what is under way, within the drain time.
+
+        Raises whatever ends one of the loops: the supervisor starts this role anew.
+        """
         loops = [
             asyncio.create_task(self._every(TICK_S, self._poll_due)),
             asyncio.create_task(self._every(TICK_S, self._send_hints)),
             asyncio.create_task(self._every(RECONCILE_S, self._reconcile)),
             asyncio.create_task(self._every(self.context.settings.ledger.lease_s / 3, self._renew)),
         ]
-        await stop.wait()
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait([stopping, *loops], return_when=asyncio.FIRST_COMPLETED)
+        for loop in loops:
+            if loop.done():
+                loop.result()
         loops[0].cancel()
         loops[2].cancel()
         if self._tasks:

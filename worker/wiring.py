@@ -151,37 +151,39 @@ async def poll_steps(context: Context) -> AsyncIterator[PollSteps]:
     )
     sandbox = Sandbox(workers=FEED_DECODERS, cpu_s=FEED_CPU_S, memory_mb=FEED_MEMORY_MB)
     async with Fetcher(policy) as fetcher, sandbox:
-        yield PollSteps(
-            poller=Poller(
-                feeds=context.feeds,
-                ledger=context.ledger,
-                archive=context.archive,
-                fetcher=fetcher,
-                sandbox=sandbox,
-                policy=PollPolicy(
-                    interval_s=s.poll.interval_s,
-                    min_interval_s=s.poll.min_interval_s,
-                    max_interval_s=s.poll.max_interval_s,
-                    jitter=s.poll.jitter,
+        try:
+            yield PollSteps(
+                poller=Poller(
+                    feeds=context.feeds,
+                    ledger=context.ledger,
+                    archive=context.archive,
+                    fetcher=fetcher,
+                    sandbox=sandbox,
+                    policy=PollPolicy(
+                        interval_s=s.poll.interval_s,
+                        min_interval_s=s.poll.min_interval_s,
+                        max_interval_s=s.poll.max_interval_s,
+                        jitter=s.poll.jitter,
+                    ),
+                    limits=FeedLimits(
+                        max_bytes=s.fetch.feed_max_bytes,
+                        timeout_s=s.fetch.feed_timeout_s,
+                    ),
+                    clock=time.time,
+                    draw=random.random,
                 ),
-                limits=FeedLimits(
-                    max_bytes=s.fetch.feed_max_bytes,
-                    timeout_s=s.fetch.feed_timeout_s,
+                pages=Pages(
+                    ledger=context.ledger,
+                    archive=context.archive,
+                    fetcher=fetcher,
+                    max_bytes=s.fetch.page_max_bytes,
+                    timeout_s=s.fetch.page_timeout_s,
+                    attempts=s.ledger.attempts,
+                    clock=time.time,
                 ),
-                clock=time.time,
-                draw=random.random,
-            ),
-            pages=Pages(
-                ledger=context.ledger,
-                archive=context.archive,
-                fetcher=fetcher,
-                max_bytes=s.fetch.page_max_bytes,
-                timeout_s=s.fetch.page_timeout_s,
-                attempts=s.ledger.attempts,
-                clock=time.time,
-            ),
-        )
-        context.archive.close()
+            )
+        finally:
+            context.archive.close()
 
 
 @contextmanager

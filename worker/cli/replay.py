@@ -62,7 +62,7 @@ def replay(
     records, bad = read_sources(sources, now, window)
     with ExitStack() as stack:
         context = stack.enter_context(opened(ctx, namespace or fresh_namespace(now)))
-        target = stack.enter_context(out_file.open("w", encoding="utf-8")) if out_file else None
+        target = stack.enter_context(_opened_for_writing(out_file)) if out_file else None
         done = run_replay(context, records, workers or os.cpu_count() or 1)
         _write(target, records, done)
         failed = [f"record {r.record.name}: {r.reason}" for r in done if _has_failed(r)]
@@ -130,6 +130,18 @@ def run_replay(context: Context, records: Sequence[Record], workers: int) -> lis
         return done
 
 
+def _opened_for_writing(path: Path) -> IO[str]:
+    """Open the file of --out.
+
+    Raises:
+        ConfigError: it cannot be written.
+    """
+    try:
+        return path.open("w", encoding="utf-8")
+    except OSError as e:
+        raise ConfigError(f"--out {path} cannot be written: {e.strerror}") from e
+
+
 def _write(target: IO[str] | None, records: Sequence[Record], done: Sequence[Replayed]) -> None:
     """Write one line a record, in input order."""
     if target is None:
@@ -140,7 +152,7 @@ def _write(target: IO[str] | None, records: Sequence[Record], done: Sequence[Rep
         line = {
             "id": record.name,
             "story": replayed.story_id,
-            "copy_of": replayed.copy_of or None,
+            "copy_of": replayed.copy_of,
             "outcome": replayed.outcome.value,
             "score": round(replayed.score, 4),
             "reason": replayed.reason,
@@ -155,7 +167,7 @@ def _summary(context: Context, done: Sequence[Replayed], bad: int, *, as_json: b
         "records": len(done),
         "bad_records": bad,
         **outcomes,
-        "copies": sum(bool(r.copy_of) for r in done),
+        "copies": sum(r.copy_of is not None for r in done),
         "stories": len({r.story_id for r in done if r.story_id}),
     }
     if as_json:

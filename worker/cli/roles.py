@@ -61,6 +61,8 @@ def run(
         url = stack.enter_context(redis_address(settings))
         context = Context(settings=settings, redis_url=url)
         _wait_until_safe(context, stop)
+        if stop.is_set():
+            return
         sources = feeds.split()
         if seeds:
             demo = stack.enter_context(DemoServer(seeds, DEMO_PORT))
@@ -132,9 +134,14 @@ def _role(ctx: typer.Context) -> Iterator[Context]:
     settings = globals_of(ctx).settings()
     set_up_logging(settings.log)
     follow_parent()
+    stop = _stop_signal()
     with redis_address(settings) as url:
         context = Context(settings=settings, redis_url=url)
-        _wait_until_safe(context, threading.Event())
+        _wait_until_safe(context, stop)
+        if stop.is_set():
+            raise typer.Exit
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_DFL)  # each role handles them in a way of its own
         yield context
 
 

@@ -43,7 +43,7 @@ def shingles(tokens: Sequence[str], width: int = SHINGLE_WIDTH) -> NDArray[np.ui
     """
     hashes = np.fromiter(map(term_hash, tokens), np.uint64, len(tokens))
     runs = max(1, len(hashes) - width + 1) if len(hashes) else 0
-    mixed = np.zeros(runs, np.uint64)
+    mixed: NDArray[np.uint64] = np.zeros(runs, np.uint64)
     for i in range(min(width, len(hashes))):
         mixed = _mix(mixed * _MIX_A + hashes[i : i + runs])
     return np.unique((mixed >> np.uint64(32)).astype(np.uint32))

@@ -8,6 +8,7 @@ cost trafilatura minutes of CPU.
 
 import re
 from datetime import datetime, timezone
+from urllib.parse import urlsplit
 
 import lxml.html
 from lxml import etree
@@ -105,7 +106,7 @@ def _without_site(title: str, site: str, url: str) -> str:
     if not suffix:
         return title
     name = _letters(suffix.group(1))
-    is_site = name == _letters(site) or (len(name) > 2 and name in _letters(url.split("/")[2]))
+    is_site = name == _letters(site) or (len(name) > 2 and name in _letters(urlsplit(url).netloc))
     return title[: suffix.start()].rstrip() if name and is_site else title
 
 

@@ -35,19 +35,19 @@ class Ingest:
                 self._one(entry_id)
 
     def _one(self, entry_id: EntryId) -> None:
-        now = self.clock()
-        started = self.ledger.start(entry_id, WORK, now=now)
-        if not isinstance(started, Started):
-            if started is Outcome.QUARANTINED:
-                log.error("entry_quarantined")
-            return
+        now, attempt = self.clock(), 1
         try:
-            self._settle(started, now)
+            started = self.ledger.start(entry_id, WORK, now=now)
+            if isinstance(started, Started):
+                attempt = started.attempt
+                self._settle(started, now)
+            elif started is Outcome.QUARANTINED:
+                log.error("entry_quarantined")
         except Exception as e:  # noqa: BLE001 - the job's boundary: no entry may take the others along
-            due_at = retry_at(self.clock(), attempt=started.attempt)
+            due_at = retry_at(self.clock(), attempt=attempt)
             reason = str(e) if isinstance(e, SamestoryError) else f"{type(e).__name__}: {e}"
             self.ledger.defer(entry_id, reason, due_at=due_at)
-            log.warning("entry_deferred", error=reason, attempt=started.attempt)
+            log.warning("entry_deferred", error=reason, attempt=attempt)
 
     def _settle(self, started: Started, now: float) -> None:
         entry = started.entry

@@ -15,6 +15,8 @@ from worker.store.ledger import FETCH, Ledger, Started
 
 log = structlog.get_logger()
 
+# News of an hour ago with its summary beats news of tomorrow with its page.
+LONGEST_WISH_S = 3_600.0
 ACCEPT_PAGE = "text/html, application/xhtml+xml, */*;q=0.1"
 
 
@@ -54,10 +56,18 @@ class Pages:
                 last = started.attempt >= self.attempts
                 passing = not (isinstance(e, FetchError) and e.permanent)
                 if passing and not last:
-                    due_at = retry_at(self.clock(), attempt=started.attempt)
+                    due_at = self._due_at(started.attempt, e)
                     await asyncio.to_thread(self.ledger.defer, entry_id, error, due_at=due_at)
                     log.warning("page_deferred", entry=entry_id, error=error)
                     return False
         if error:
             log.warning("page_missing", entry=entry_id, error=error)
         return await asyncio.to_thread(self.ledger.advance, entry_id, place, now=self.clock())
+
+    def _due_at(self, attempt: int, error: FetchError | ArchiveError) -> float:
+        """Return when to ask again: our own back-off, or later where the server wishes so."""
+        wish_s = error.retry_after_s if isinstance(error, FetchError) else None
+        return max(
+            retry_at(self.clock(), attempt=attempt),
+            self.clock() + min(wish_s or 0.0, LONGEST_WISH_S),
+        )

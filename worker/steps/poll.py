@@ -10,7 +10,7 @@ from worker.archive.warc import Archive
 from worker.core.entries import entries_of
 from worker.core.schedule import PollPolicy, next_poll_at, server_wish_s
 from worker.decode.sandbox import Sandbox
-from worker.errors import DecodeError, FetchError
+from worker.errors import ArchiveError, DecodeError, FetchError
 from worker.fetch.client import Fetcher
 from worker.model import Entry, EntryId, Feed, Page, ParsedFeed, Validators
 from worker.store.feeds import Feeds, Lease, poll_fields
@@ -68,7 +68,7 @@ class Poller:
             if page.status == NOT_MODIFIED:
                 return await self._unchanged(lease, feed, page)
             return await self._changed(lease, feed, page)
-        except (FetchError, DecodeError) as e:
+        except (FetchError, DecodeError, ArchiveError) as e:
             return await self._failed(lease, feed, e)
 
     async def _changed(self, lease: Lease, feed: Feed, page: Page) -> tuple[EntryId, ...]:
@@ -103,7 +103,7 @@ class Poller:
         return await self._claim(lease, seen, None, wish_s=server_wish_s(page.headers, now))
 
     async def _failed(
-        self, lease: Lease, feed: Feed, error: FetchError | DecodeError
+        self, lease: Lease, feed: Feed, error: FetchError | DecodeError | ArchiveError
     ) -> tuple[EntryId, ...]:
         gone = isinstance(error, FetchError) and error.status == GONE
         wish_s = error.retry_after_s if isinstance(error, FetchError) else None

@@ -7,9 +7,19 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import timezone
 from pathlib import Path
+from typing import Annotated
 
 from dateutil.parser import isoparse
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+    ValidationError,
+    model_validator,
+)
 
 from worker.archive.warc import read_pages
 from worker.core.entries import (
@@ -111,19 +121,27 @@ def in_event_order(records: Iterable[Record]) -> list[Record]:
     return sorted(records, key=lambda record: record.at or 0.0)
 
 
+def _mended(text: str) -> str:
+    """Return a text without lone surrogates: JSON may hold half a character, UTF-8 may not."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+Text = Annotated[StrictStr, AfterValidator(_mended)]
+
+
 class _Line(BaseModel):
     """A JSONL record as others write it. Keys beyond these are theirs."""
 
     model_config = ConfigDict(extra="ignore")
 
-    id: str | int
-    ts: str | float | None = None
-    title: str | None = None
-    text: str | None = None
-    html: str | None = None
-    url: str | None = None
-    source: str | None = None
-    lang: str | None = None
+    id: Text | StrictInt
+    ts: Text | StrictInt | StrictFloat | None = None
+    title: Text | None = None
+    text: Text | None = None
+    html: Text | None = None
+    url: Text | None = None
+    source: Text | None = None
+    lang: Text | None = None
 
     @model_validator(mode="after")
     def _has_a_body(self) -> "_Line":
@@ -145,7 +163,10 @@ def _jsonl(lines: Iterable[bytes], source: str) -> Iterator[Record | BadRecord]:
 
 def _line(line: bytes, place: str) -> Record | BadRecord:
     try:
-        parsed = _Line.model_validate(json.loads(line))
+        fields = json.loads(line)
+        if not isinstance(fields, dict):
+            return BadRecord(place=place, reason="not a JSON object")
+        parsed = _Line.model_validate(fields)
         at = _time(parsed.ts)
     except ValidationError as e:
         return BadRecord(place=place, reason="; ".join(_faults(e)))
@@ -196,7 +217,7 @@ def _time(value: str | float | None) -> float | None:
 
 def _text(path: Path) -> Record:
     """Read a text file: the first line is the title."""
-    title, _, text = path.read_text(encoding="utf-8", errors="replace").partition("\n")
+    title, _, text = path.read_text(encoding="utf-8-sig", errors="replace").partition("\n")
     article = article_id_of_record(path.stem)
     return Record(
         name=path.stem,

@@ -26,7 +26,7 @@ class Replayed:
     record: Record
     outcome: Outcome
     story_id: StoryId | None
-    copy_of: str  # the name of the record that it copies; empty for none
+    copy_of: str | int | None  # the name of the record that it copies
     score: float
     reason: str
 
@@ -67,12 +67,15 @@ class Replay:
         if isinstance(result, Prepared):
             return self._attached(record, result, done)
         outcome = Outcome.REJECTED if isinstance(result, Rejected) else Outcome.QUARANTINED
-        self.ledger.settle(record.entry_id, outcome, reason=result.reason)
+        if isinstance(result, Rejected):
+            self.ledger.settle(record.entry_id, outcome, reason=result.reason)
+        else:
+            self.ledger.give_up(record.entry_id, result.reason, now=record.at or 0.0)
         return Replayed(
             record=record,
             outcome=outcome,
             story_id=None,
-            copy_of="",
+            copy_of=None,
             score=0.0,
             reason=result.reason,
         )
@@ -108,11 +111,13 @@ class Replay:
         stored = self.stories.article(record.article_id)
         return (stored.copy_of, stored.score) if stored else (None, 0.0)
 
-    def _name_of(self, article: ArticleId | None, done: Mapping[ArticleId, Replayed]) -> str:
+    def _name_of(
+        self, article: ArticleId | None, done: Mapping[ArticleId, Replayed]
+    ) -> str | int | None:
         if article is None:
-            return ""
+            return None
         if article in done:
-            return str(done[article].record.name)
+            return done[article].record.name
         stored = self.stories.article(article)
         return stored.ref if stored else article
 
@@ -123,7 +128,7 @@ def _again(record: Record, first: Replayed) -> Replayed:
         record=record,
         outcome=Outcome.DUPLICATE if attached else first.outcome,
         story_id=first.story_id,
-        copy_of="",
+        copy_of=None,
         score=1.0 if attached else 0.0,
         reason="known" if attached else first.reason,
     )

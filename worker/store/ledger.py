@@ -121,7 +121,7 @@ class Ledger:
     def advance(self, entry_id: EntryId, page: str, *, now: float) -> bool:
         """Note that the page is archived (or, when empty, cannot be had): on to the next stage."""
         return self._note(
-            entry_id, now + self._lease_s, {"stage": WORK, "attempts": 0, "page": page}
+            entry_id, now + self._lease_s, {"stage": WORK, "attempts": 0, "page": page, "error": ""}
         )
 
     def defer(self, entry_id: EntryId, error: str, *, due_at: float) -> bool:
@@ -155,6 +155,14 @@ class Ledger:
             },
         )
         return answer.decode()
+
+    def give_up(self, entry_id: EntryId, reason: str, *, now: float) -> bool:
+        """Put an entry into quarantine at once; return False when it has its outcome already."""
+        k = self._keys
+        keys = [k.entry(entry_id), k.pending, k.counts, k.quarantine]
+        return bool(
+            self._scripts.run("give_up", keys, {"id": entry_id, "now": now, "reason": reason})
+        )
 
     @store_errors()
     def renew(self, entry_ids: Iterable[EntryId], *, now: float) -> None:

@@ -108,20 +108,35 @@ local expired = redis.call('ZRANGEBYSCORE', prefix .. 'stories', '-inf', a.now -
   'LIMIT', 0, TRIM)
 if #expired > 0 then redis.call('ZREM', prefix .. 'stories', unpack(expired)) end
 
--- Put an id at the head of its buckets: no repeats, at most `cap` ids.
-local function put(level, buckets, id)
+-- Return a bucket with an id at its head: no repeats, at most `cap` ids.
+local function with_head(ids, id)
   local width = #id
-  for _, bucket in ipairs(buckets) do
-    local key = shard_of(prefix, level, a.partition, a.shards, bucket)
-    local ids = redis.call('HGET', key, bucket) or ''
-    local kept = {id}
-    for i = 1, #ids, width do
-      local other = string.sub(ids, i, i + width - 1)
-      if other ~= id and #kept < a.cap then kept[#kept + 1] = other end
+  if not string.find(ids, id, 1, true) then
+    return id .. string.sub(ids, 1, (a.cap - 1) * width)
+  end
+  local kept = {id}
+  for i = 1, #ids, width do
+    local other = string.sub(ids, i, i + width - 1)
+    if other ~= id and #kept < a.cap then kept[#kept + 1] = other end
+  end
+  return table.concat(kept)
+end
+
+local function put(level, buckets, id)
+  local shard_order, fields = by_shard(a.shards, buckets)
+  local base = prefix .. level .. ':' .. a.partition .. ':'
+  for _, shard in ipairs(shard_order) do
+    local key, changed = base .. shard, {}
+    local found = redis.call('HMGET', key, unpack(fields[shard]))
+    for i, bucket in ipairs(fields[shard]) do
+      local ids = found[i] or ''
+      if string.sub(ids, 1, #id) ~= id then
+        changed[#changed + 1] = bucket
+        changed[#changed + 1] = with_head(ids, id)
+      end
     end
-    local is_new = redis.call('HSET', key, bucket, table.concat(kept))
-    if is_new == 1 and redis.call('HLEN', key) == 1 then
-      redis.call('EXPIRE', key, a.partition_ttl)
+    if #changed > 0 and redis.call('HSET', key, unpack(changed)) == redis.call('HLEN', key) then
+      redis.call('EXPIRE', key, a.partition_ttl) -- all its fields are new, so is the key
     end
   end
 end

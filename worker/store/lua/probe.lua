@@ -7,21 +7,26 @@
 --           {article id, story id, shingles, signature, published_at} ...,
 --           {story id, version, hits, size, first_at, last_at, exemplars} ...}
 --
--- Cost: (bands + slots) x partitions HGETs and an HMGET a candidate, whatever the index holds; what
--- is sorted is at most (bands + slots) x partitions x cap ids, in practice some hundreds.
+-- Cost: (bands + slots) x partitions HGETs and an HMGET a candidate, whatever the index holds. It
+-- walks over at most (bands + slots) x partitions x cap ids, in practice some hundreds.
 --@include buckets
 local a = cmsgpack.unpack(ARGV[1])
 
--- The ids of most weight; of equals, the one met first (newest).
+-- The ids of most weight; of equals, the one met first (newest). Most ids fail the first
+-- comparison, so keeping a short sorted list is several times cheaper than sorting all.
 local function best(weights, order, limit)
-  local place = {}
-  for i, id in ipairs(order) do place[id] = i end
-  table.sort(order, function(one, other)
-    if weights[one] ~= weights[other] then return weights[one] > weights[other] end
-    return place[one] < place[other]
-  end)
   local chosen = {}
-  for i = 1, math.min(limit, #order) do chosen[i] = order[i] end
+  for _, id in ipairs(order) do
+    local weight, at = weights[id], #chosen
+    if at < limit or weight > weights[chosen[at]] then
+      if at == limit then chosen[at] = nil else at = at + 1 end
+      while at > 1 and weight > weights[chosen[at - 1]] do
+        chosen[at] = chosen[at - 1]
+        at = at - 1
+      end
+      chosen[at] = id
+    end
+  end
   return chosen
 end
 

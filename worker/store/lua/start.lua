@@ -6,6 +6,7 @@
 --         {'busy'}          somebody else holds the lease of this stage
 --         {'other'}         settled, unknown, or in another stage: nothing to do
 --         {'quarantined'}   it failed too often and was given up now
+--@include quarantine
 local a = cmsgpack.unpack(ARGV[1])
 local f = redis.call('HMGET', KEYS[1], 'stage', 'outcome', 'attempts', 'running', 'error')
 if f[2] or f[1] ~= a.stage then return {'other'} end
@@ -13,11 +14,8 @@ local lease = tonumber(redis.call('ZSCORE', KEYS[2], a.id) or '0')
 if f[4] == '1' and lease > a.now then return {'busy'} end
 local attempt = tonumber(f[3]) + 1
 if attempt > a.attempts then
-  redis.call('HSET', KEYS[1], 'outcome', 'quarantined', 'running', 0, 'reason',
-    f[5] or 'its worker died every time')
-  redis.call('ZREM', KEYS[2], a.id)
-  redis.call('ZADD', KEYS[4], a.now, a.id)
-  redis.call('HINCRBY', KEYS[3], 'quarantined', 1)
+  local told = f[5] and f[5] ~= ''
+  quarantine(KEYS, a.id, a.now, told and f[5] or 'its worker died every time')
   return {'quarantined'}
 end
 redis.call('HSET', KEYS[1], 'attempts', attempt, 'running', 1)

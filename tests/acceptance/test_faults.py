@@ -1,0 +1,173 @@
+"""The program when Redis is away or unfit: it waits, says for what, and refuses what is unsafe."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+import redis
+from conftest import until
+
+from worker.embedded import EmbeddedRedis
+
+CONFIG = '[paths]\nvar = "{var}"\narchive = "{var}/archive"\n[log]\nformat = "json"\n'
+SECRET = "hunter2"  # the password that no message may show
+MEND = "redis-cli CONFIG SET maxmemory-policy noeviction"
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A working directory with settings that keep every file inside it."""
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "samestory.toml").write_text(CONFIG.format(var=tmp_path / "var"))
+    return tmp_path
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder with a path short enough for a socket."""
+    path = Path(tempfile.mkdtemp(prefix="samestory-"))
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture
+def nowhere() -> str:
+    """The address, with a password, of a port that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return f"redis://:{SECRET}@127.0.0.1:{free.getsockname()[1]}/0"
+
+
+def _environ(url: str) -> dict[str, str]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("SAMESTORY_")}
+    return {**kept, "SAMESTORY_REDIS_URL": url}
+
+
+def _ask(home: Path, url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "worker", *arguments],
+        cwd=home, env=_environ(url), capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
+@contextmanager
+def _role(home: Path, url: str, *arguments: str) -> Iterator["subprocess.Popen[bytes]"]:
+    """Run a long-lived role, its output in the file `log`; kill it if it does not end by itself."""
+    with (home / "log").open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "worker", *arguments],
+            cwd=home, env=_environ(url), stdout=log, stderr=log,
+        )  # fmt: skip
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.wait()
+
+
+def _log(home: Path) -> str:
+    return (home / "log").read_text()
+
+
+def test_poll_when_redis_comes_later_then_waits_for_it_and_goes_on(
+    home: Path, folder: Path
+) -> None:
+    """Started first, `poll` says what it waits for, begins when it is there, and ends on SIGTERM."""
+    server = EmbeddedRedis(folder)
+    url = f"{server.url}&password={SECRET}"
+    with _role(home, url, "poll") as process, ExitStack() as stack:
+        until(lambda: "waiting for" in _log(home))
+        assert process.poll() is None
+        assert f"waiting for unix://{folder}/redis.sock?db=0&password=***" in _log(home)
+        plain = stack.enter_context(server)
+        with redis.Redis.from_url(plain) as client:
+            client.config_set("requirepass", SECRET)
+            stack.callback(_forget_password, url)
+        assert _ask(home, url, "feeds", "add", "http://127.0.0.1:9/feed").returncode == 0
+        until(lambda: "feed_failed" in _log(home), timeout_s=30)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=10) == 0
+    assert SECRET not in _log(home)
+    assert "Traceback" not in _log(home)
+
+
+def test_poll_when_redis_leaves_and_comes_back_then_goes_on(home: Path, folder: Path) -> None:
+    """A server that restarts under a running `poll` is named, waited for, and used again."""
+    server = EmbeddedRedis(folder)
+    with _role(home, server.url, "poll") as process:
+        with server:
+            _ask(home, server.url, "feeds", "add", "http://127.0.0.1:9/one")
+            until(lambda: "127.0.0.1:9/one" in _log(home), timeout_s=30)
+        until(lambda: "redis_unreachable" in _log(home))
+        with EmbeddedRedis(folder):
+            _ask(home, server.url, "feeds", "add", "http://127.0.0.1:9/two")
+            until(lambda: "127.0.0.1:9/two" in _log(home), timeout_s=30)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(timeout=10) == 0
+    assert "Traceback" not in _log(home)
+
+
+@pytest.mark.parametrize(
+    "role", [("poll",), ("work",), ("web",), ("run", "--feeds", "http://127.0.0.1:9/feed")]
+)
+def test_role_when_told_to_end_while_it_waits_for_redis_then_ends_cleanly(
+    home: Path, nowhere: str, role: tuple[str, ...]
+) -> None:
+    """SIGTERM is obeyed before Redis was ever there, with the status of a clean end."""
+    with _role(home, nowhere, *role) as process:
+        until(lambda: "waiting for" in _log(home))
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=10) == 0
+    assert SECRET not in _log(home)
+
+
+def test_command_when_redis_is_unreachable_then_exits_with_2_and_names_it(
+    home: Path, nowhere: str
+) -> None:
+    """A question does not wait: it fails at once, in one line, with the address but no password."""
+    answer = _ask(home, nowhere, "status")
+    assert answer.returncode == 2
+    assert nowhere.replace(SECRET, "***") in answer.stderr
+    assert SECRET not in answer.stderr + answer.stdout
+    assert "Traceback" not in answer.stderr
+    assert len(answer.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1/", f"redis://:{SECRET}@[::1", "nonsense"])
+def test_command_when_the_address_is_none_then_exits_with_2(home: Path, url: str) -> None:
+    """A mistyped address is a line about redis.url, not a trace, and shows no password."""
+    answer = _ask(home, url, "status")
+    assert answer.returncode == 2
+    assert "redis.url" in answer.stderr
+    assert "Traceback" not in answer.stderr
+    assert SECRET not in answer.stderr
+
+
+def test_server_that_evicts_is_refused_with_the_command_that_mends_it(
+    home: Path, redis_url: str
+) -> None:
+    """`run` and `status` exit with 2 and say what to type; once typed, `status` works."""
+    with redis.Redis.from_url(redis_url) as client:
+        client.config_set("maxmemory-policy", "allkeys-lru")
+        try:
+            refused = [_ask(home, redis_url, command) for command in ("run", "status")]
+        finally:
+            client.config_set("maxmemory-policy", "noeviction")
+    assert [answer.returncode for answer in refused] == [2, 2]
+    assert all(MEND in answer.stderr for answer in refused)
+    assert json.loads(_ask(home, redis_url, "status", "--json").stdout)
+
+
+def _forget_password(url: str) -> None:
+    """Open the server again, so that its own end finds it without a password."""
+    with redis.Redis.from_url(url) as client:
+        client.config_set("requirepass", "")

@@ -1,0 +1,227 @@
+"""`samestory replay` as a user calls it: files in, one line a record out, `live` left alone."""
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import redis
+
+from worker.embedded import EmbeddedRedis
+
+CONFIG = '[paths]\nvar = "{var}"\narchive = "{var}/archive"\n'
+QUAKE = (
+    "An earthquake of magnitude six shook the island of Norvale early on Sunday and damaged two "
+    "bridges, the geological office reported. The governor Irma Holt sent engineers to the port "
+    "of Brill, where cranes had toppled onto the quay. Ferries to the mainland stay in harbour "
+    "until divers have looked at the piers. Nobody was killed, hospitals treated thirty people."
+)
+OPERA = (
+    "The opera house of Tarnsby will close for three years from next summer, its director Paul "
+    "Vane announced. The stage machinery dates from the fifties and fails once a week. The city "
+    "council granted ninety million crowns for the repair, and the orchestra moves to a former "
+    "tram depot in the west of the town, where seven hundred seats are being built for it."
+)
+SALMON = (
+    "Salmon have come back to the upper Wend for the first time in sixty years, the fishery board "
+    "of Ostmark counted. Volunteers led by Greta Lund had opened four weirs and planted alders "
+    "along the banks. Anglers may not take any before the stock reaches five thousand, and a mill "
+    "owner who refuses a fish ladder at his dam goes to court in May, the board said on Monday."
+)
+PAGE = f"<html><head><title>Fish return</title></head><body><article><p>{SALMON}</p></article>"
+LINES = (
+    {"id": "quake", "ts": "2026-03-01T10:00:00Z", "text": QUAKE, "source": "a", "theirs": {"x": 1}},
+    '{"id": "cut", "text": "no end',
+    {"id": "bodiless", "ts": "2026-03-01T10:00:00Z", "title": "Only a title"},
+    {"id": "reprint", "ts": "2026-03-01T12:30:00+02:00", "text": QUAKE, "source": "b"},
+    {"id": 42, "ts": 1_772_362_800, "text": OPERA, "lang": "en"},
+    {"id": 43, "ts": 1_772_366_400_000, "text": OPERA},
+    {"id": "short", "text": "More soon."},
+    {"id": "untimely", "ts": "yesterday", "text": OPERA},
+    "",
+    {"id": "quake", "ts": "2026-03-01T13:00:00Z", "text": SALMON},
+    {"id": "page", "ts": "2026-03-02", "html": PAGE, "url": "https://fish.example/p"},
+    "[1, 2]",
+    {"id": "after", "text": SALMON},
+    {"id": "early", "ts": "2026-02-28", "text": QUAKE, "source": "c"},
+)
+NAMES = ["quake", "reprint", 42, 43, "short", "quake", "page", "after", "early"]
+KEYS = ["id", "story", "copy_of", "outcome", "score", "reason"]
+ITEM = "<item><guid>{0}</guid><title>{0}</title><pubDate>{1}</pubDate><description>{2}</description></item>"
+
+
+@dataclass(frozen=True)
+class Home:
+    """A working directory with settings, and the address of a server of its own."""
+
+    path: Path
+    redis_url: str
+
+    def replay(
+        self, *arguments: str, command: str = "replay", stdin: str = ""
+    ) -> subprocess.CompletedProcess[str]:
+        """Run one command of the program."""
+        environ = {k: v for k, v in os.environ.items() if not k.startswith("SAMESTORY_")}
+        return subprocess.run(
+            [sys.executable, "-m", "worker", command, *arguments],
+            cwd=self.path, env={**environ, "SAMESTORY_REDIS_URL": self.redis_url}, input=stdin,
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+
+    def lines(self, name: str) -> list[dict[str, object]]:
+        """Return the records of a file that a replay wrote."""
+        return [json.loads(line) for line in (self.path / name).read_text().splitlines()]
+
+
+@dataclass(frozen=True)
+class Runs:
+    """What three replays of one file left behind."""
+
+    home: Home
+    first: subprocess.CompletedProcess[str]
+    again: subprocess.CompletedProcess[str]
+    parallel: subprocess.CompletedProcess[str]
+
+    def by_name(self, name: object) -> list[dict[str, object]]:
+        """Return the lines of one record name, in order."""
+        return [line for line in self.home.lines("first.jsonl") if line["id"] == name]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    """A home whose server lives as long as this module's tests."""
+    path = tmp_path_factory.mktemp("home")
+    (path / "config").mkdir()
+    (path / "config" / "samestory.toml").write_text(CONFIG.format(var=path / "var"))
+    with EmbeddedRedis(path / "server") as url:
+        yield Home(path, url)
+
+
+@pytest.fixture(scope="module")
+def runs(home: Home) -> Runs:
+    """Replay one file into a namespace, into it again, and into a fresh one with four workers."""
+    text = "\n".join(line if isinstance(line, str) else json.dumps(line) for line in LINES)
+    (home.path / "main.jsonl").write_text(text)
+    named = ("main.jsonl", "--namespace", "x", "--workers", "1", "--out")
+    return Runs(
+        home=home,
+        first=home.replay(*named, "first.jsonl"),
+        again=home.replay(*named, "again.jsonl"),
+        parallel=home.replay("main.jsonl", "--workers", "4", "--out", "parallel.jsonl", "--json"),
+    )
+
+
+def test_out_has_one_line_a_record_in_input_order(runs: Runs) -> None:
+    """Every readable record has its line, with these keys and no others."""
+    lines = runs.home.lines("first.jsonl")
+    assert [line["id"] for line in lines] == NAMES
+    assert all(list(line) == KEYS for line in lines)
+    assert {type(line["score"]) for line in lines} == {float}
+
+
+def test_bad_lines_are_named_with_reason_and_the_exit_code_is_one(runs: Runs) -> None:
+    """Each line that is no record is told by number; the others are replayed all the same."""
+    told = [line for line in runs.first.stderr.splitlines() if line.startswith("bad record")]
+    assert [line.split(": ")[0].split("line ")[1] for line in told] == ["2", "3", "8", "12"]
+    assert "neither 'text' nor 'html'" in told[1]
+    assert "ts 'yesterday' is not an ISO 8601 time" in told[2]
+    assert (runs.first.returncode, runs.again.returncode, runs.parallel.returncode) == (1, 1, 1)
+    summary = json.loads(runs.parallel.stdout)
+    assert (summary["records"], summary["bad_records"], summary["rejected"]) == (9, 4, 1)
+    assert "Traceback" not in runs.first.stderr + runs.parallel.stderr
+
+
+def test_records_run_in_event_order_and_name_what_they_copy(runs: Runs) -> None:
+    """The earliest one opens the story although it stands last; the others copy it."""
+    ((early,), (reprint,)) = runs.by_name("early"), runs.by_name("reprint")
+    quake, quake_again = runs.by_name("quake")
+    assert (early["reason"], early["copy_of"], early["outcome"]) == ("new_story", None, "attached")
+    assert (quake["reason"], quake["copy_of"], reprint["copy_of"]) == ("copy", "early", "early")
+    assert early["story"] == quake["story"] == reprint["story"]
+    assert (quake_again["outcome"], quake_again["story"]) == ("duplicate", early["story"])
+    (short,) = runs.by_name("short")
+    assert (short["outcome"], short["story"], short["reason"]) == ("rejected", None, "too_short")
+
+
+def test_html_record_is_extracted_and_undated_one_takes_the_time_before(runs: Runs) -> None:
+    """A page's own text decides, so the text alone, a line later without a time, is its copy."""
+    ((page,), (after,)) = runs.by_name("page"), runs.by_name("after")
+    assert (page["reason"], after["reason"]) == ("new_story", "copy")
+    assert (after["copy_of"], after["story"]) == ("page", page["story"])
+
+
+def test_copy_of_an_integer_id_is_that_id(runs: Runs) -> None:
+    """`copy_of` can be looked up among the ids, so it is of their type."""
+    ((original,), (copy,)) = runs.by_name(42), runs.by_name(43)
+    assert (original["outcome"], copy["story"]) == ("attached", original["story"])
+    assert copy["copy_of"] == 42
+
+
+def test_answer_does_not_depend_on_the_number_of_workers(runs: Runs) -> None:
+    """One process and four write the same bytes."""
+    first, parallel = (runs.home.path / f"{n}.jsonl" for n in ("first", "parallel"))
+    assert first.read_bytes() == parallel.read_bytes()
+
+
+def test_replay_when_repeated_into_one_namespace_then_changes_nothing(runs: Runs) -> None:
+    """The second run finds every record in its story, and the books agree."""
+    first, again = runs.home.lines("first.jsonl"), runs.home.lines("again.jsonl")
+    wanted = ("id", "story", "copy_of")
+    assert [[a[k] for k in wanted] for a in again] == [[f[k] for k in wanted] for f in first]
+    report = json.loads(runs.home.replay("--namespace", "x", "--json", command="audit").stdout)
+    assert (report["balanced"], report["sums"]["claimed"]) == (True, 8)
+
+
+def test_replay_leaves_live_untouched(runs: Runs) -> None:
+    """No key of the live namespace is written, and none of RQ's."""
+    with redis.Redis.from_url(runs.home.redis_url) as client:
+        names = [key.decode() for key in client.scan_iter()]
+    assert names
+    assert [name for name in names if "live" in name or name.startswith("rq:")] == []
+
+
+def test_sources_of_every_kind_run_together_within_a_range(home: Home) -> None:
+    """Standard input, gzip, text and a feed file are one stream; --from and --to cut it."""
+    with gzip.open(home.path / "packed.jsonl.gz", "wt") as packed:
+        packed.write(json.dumps({"id": "zipped", "ts": "2026-03-01T09:00:00Z", "text": OPERA}))
+    (home.path / "note.txt").write_text(f"Opera house closes\n{OPERA}")
+    items = ITEM.format("listed", "Sun, 01 Mar 2026 10:00:00 GMT", SALMON)
+    items += ITEM.format("late", "Tue, 03 Mar 2026 10:00:00 GMT", SALMON)
+    feed = f'<rss version="2.0"><channel><title>Own</title>{items}</channel></rss>'
+    (home.path / "feed.xml").write_text(feed)
+    piped = json.dumps({"id": "old", "ts": "2026-02-01", "text": QUAKE})
+    piped += "\n" + json.dumps({"id": "piped", "ts": "2026-03-01", "text": QUAKE})
+    answer = home.replay(
+        "-", "packed.jsonl.gz", "note.txt", "feed.xml", "--from", "2026-03-01", "--to",
+        "2026-03-03T10:00:00Z", "--workers", "2", "--out", "kinds.jsonl", stdin=piped,
+    )  # fmt: skip
+    assert (answer.returncode, answer.stderr) == (0, "")
+    lines = home.lines("kinds.jsonl")
+    assert [line["id"] for line in lines] == ["piped", "zipped", "note", "listed"]
+    assert [line["copy_of"] for line in lines] == [None, None, "zipped", None]
+    assert {line["outcome"] for line in lines} == {"attached"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--set", "match.story_threshold=2"), "match.story_threshold"),
+        (("--namespace", "live"), "never writes to 'live'"),
+        (("--out", "no/such/folder/out.jsonl"), "no/such/folder"),
+        (("there-is-none.jsonl",), "there is no file there-is-none.jsonl"),
+    ],
+)
+def test_replay_when_called_wrongly_then_says_so_and_exits_with_2(
+    home: Home, arguments: tuple[str, ...], said: str
+) -> None:
+    """A wrong setting, namespace, output or source is told in a line, before any work."""
+    (home.path / "one.jsonl").write_text(json.dumps({"id": 1, "text": OPERA}))
+    answer = home.replay("one.jsonl", "--workers", "1", *arguments)
+    assert said in answer.stderr
+    assert "Traceback" not in answer.stderr
+    assert answer.returncode == 2
