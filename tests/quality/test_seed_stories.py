@@ -129,6 +129,7 @@ def test_four_reports_are_one_story_when_four_workers_race(
         racer.join()
 
 
+@pytest.mark.parametrize("redis_server", ["embedded"], indirect=True)  # once is enough: 30 s
 def test_the_four_originals_are_one_story_also_inside_a_large_stream(
     context: Context, shared: Path
 ) -> None:
