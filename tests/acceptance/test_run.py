@@ -16,6 +16,8 @@ from conftest import until
 ROOT = Path(__file__).parents[2]
 SEEDS = ROOT / "seeds"
 FOUR = 4
+# They serve the seeds on one port.
+pytestmark = pytest.mark.xdist_group("seeds")
 CONFIG = """
 [paths]
 var = "{var}"

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import Any
 
+import msgpack
 import redis
 
 from worker.core.salience import DocumentFrequencies, df_offsets
@@ -129,7 +130,7 @@ class Index:
 
         Cost: one round trip, (bands + slots) x partitions look-ups, whatever the index holds.
         """
-        seq, copies, stories = self._scripts.run(
+        packed = self._scripts.run(
             "probe",
             [self._keys.lang_prefix(lang) + "seq"],
             {
@@ -143,6 +144,7 @@ class Index:
                 "most_stories": STORY_CANDIDATES,
             },
         )
+        seq, copies, stories = msgpack.unpackb(packed, raw=True)
         return Probe(
             seq=seq,
             copies=tuple(_copy_candidate(fields) for fields in copies),

@@ -3,7 +3,7 @@
 -- KEYS[1]  {ns:lang}:seq    every other key has the same prefix, so the same hash tag and slot
 -- ARGV[1]  map: prefix, partitions (newest first), shards, bands, slots (5-byte buckets),
 --               most_copies, most_stories (candidates)
--- return   {seq,
+-- return   msgpack of {seq,
 --           {article id, story id, shingles, signature, published_at} ...,
 --           {story id, version, hits, size, first_at, last_at, exemplars} ...}
 --
@@ -48,4 +48,5 @@ for _, raw in ipairs(best(weights, order, a.most_stories)) do
   if f[1] then stories[#stories + 1] = {id, f[1], hits[raw], f[2], f[3], f[4], f[5]} end
 end
 
-return {tonumber(redis.call('GET', KEYS[1]) or '0'), copies, stories}
+-- Packed: as nested replies, reading some hundred values would cost the client a millisecond.
+return cmsgpack.pack({tonumber(redis.call('GET', KEYS[1]) or '0'), copies, stories})
