@@ -186,9 +186,19 @@ class DemoServer:
         return [f"http://{host}:{self.port}/feed" for host in self._hosts]
 
     def start(self) -> None:
-        """Bind, and answer in the background; OSError when the port is taken."""
+        """Bind, and answer in the background.
+
+        Raises:
+            ConfigError: the port is taken.
+        """
         handler = partial(_Handler, self)
-        self._server = ThreadingHTTPServer(("127.0.0.1", self._wanted_port), handler)
+        try:
+            self._server = ThreadingHTTPServer(("127.0.0.1", self._wanted_port), handler)
+        except OSError as e:
+            raise ConfigError(
+                f"the seeds cannot be served on port {self._wanted_port} ({e.strerror}); "
+                "end what uses it, or choose another one with --seeds-port"
+            ) from e
         self._bound_port = self._server.server_port
         Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 

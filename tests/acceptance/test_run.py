@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -16,8 +17,6 @@ from conftest import until
 ROOT = Path(__file__).parents[2]
 SEEDS = ROOT / "seeds"
 FOUR = 4
-# They serve the seeds on one port.
-pytestmark = pytest.mark.xdist_group("seeds")
 CONFIG = """
 [paths]
 var = "{var}"
@@ -52,12 +51,19 @@ def _json(home: Path, *arguments: str) -> dict[str, object]:
     return dict(json.loads(_ask(home, *arguments, "--json").stdout))
 
 
+@pytest.fixture
+def port() -> int:
+    """A port that nobody uses, the same for every start of a test: it is part of addresses."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
 @contextmanager
-def _running(home: Path) -> Iterator["subprocess.Popen[str]"]:
+def _running(home: Path, port: int) -> Iterator["subprocess.Popen[str]"]:
     """Run `samestory run` on the seeds; end it as Ctrl-C does and check how it ends."""
     with (home / "log").open("a") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "worker", "run", "--seeds", str(SEEDS)],
+            [sys.executable, "-m", "worker", "run", "--seeds", str(SEEDS), "--seeds-port", str(port)],
             cwd=home, env=_environ(), stdout=subprocess.PIPE, stderr=log, text=True,
         )  # fmt: skip
         try:
@@ -101,25 +107,25 @@ def _children(pid: int) -> dict[int, str]:
     return found
 
 
-def test_four_accounts_become_one_story_and_nothing_is_polled_early(home: Path) -> None:
+def test_four_accounts_become_one_story_and_nothing_is_polled_early(home: Path, port: int) -> None:
     """`run` on the seeds: one story of four and two reprints, a clean end, a quiet new start."""
-    with _running(home):
+    with _running(home, port):
         until(lambda: _settled(home) == 24, timeout_s=60)
         assert _json(home, "audit")["balanced"] is True
     stories = json.loads(_ask(home, "stories", "--json").stdout)
     (talks,) = [s for s in stories if s["articles"] == 6]
     assert (talks["reprints"], talks["sources"], talks["own_accounts"]) == (2, 6, FOUR)
     polls = len(_events(home, "feed_polled"))
-    with _running(home):
+    with _running(home, port):
         until(lambda: len(_events(home, "web_listening")) == 2, timeout_s=60)
         assert _json(home, "status")
     assert len(_events(home, "feed_polled")) == polls == 8
     assert _json(home, "audit")["balanced"] is True
 
 
-def test_worker_killed_in_the_middle_loses_nothing(home: Path) -> None:
+def test_worker_killed_in_the_middle_loses_nothing(home: Path, port: int) -> None:
     """SIGKILL hits a worker while entries are in work: another one finishes, the sums agree."""
-    with _running(home) as process:
+    with _running(home, port) as process:
         until(lambda: _settled(home) >= 1, timeout_s=60)
         victim = next(
             p for p, command in _children(process.pid).items() if "work" in command.split()[-2:]

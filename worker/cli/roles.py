@@ -49,6 +49,9 @@ def run(
     seeds: Annotated[
         Path | None, typer.Option(help="Serve this folder as feeds on loopback and follow those.")
     ] = None,
+    seeds_port: Annotated[
+        int, typer.Option(min=1, max=65_535, help="Where; part of the feeds' addresses.")
+    ] = DEMO_PORT,
 ) -> None:
     """Run everything on this machine: poll, work, web; show stories as they form."""
     options = globals_of(ctx)
@@ -65,7 +68,7 @@ def run(
             return
         sources = feeds.split()
         if seeds:
-            demo = stack.enter_context(DemoServer(seeds, DEMO_PORT))
+            demo = stack.enter_context(DemoServer(seeds, seeds_port))
             sources += demo.feed_urls()
         add_sources(context, sources)
         log = stack.enter_context(_log_file(settings)) if sys.stdout.isatty() else None
