@@ -18,7 +18,7 @@ run: $(READY)  ## the seeds, or FEEDS="my.opml https://…"; Ctrl-C drains and e
 	@$(BIN)/samestory run $(if $(FEEDS),--feeds "$(FEEDS)",--seeds seeds)
 
 test: $(READY)
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 lint: $(READY)
 	$(BIN)/ruff check .
