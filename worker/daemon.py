@@ -11,12 +11,12 @@ from typing import Any
 import structlog
 
 from worker import jobs
+from worker.core.retry import back_offs
 from worker.errors import StoreError
 from worker.hints import hint_worker
 from worker.model import EntryId
 from worker.steps.prepare import warm_up
 from worker.store.feeds import Lease
-from worker.supervisor import FIRST_BACK_OFF_S, LONGEST_BACK_OFF_S
 from worker.wiring import Context, PollSteps, poll_steps
 
 log = structlog.get_logger()
@@ -51,19 +51,23 @@ class PollLoop:
 
         Raises whatever ends one of the loops: the supervisor starts this role anew.
         """
-        loops = [
+        renew_s = self.context.settings.ledger.lease_s / 3
+        starting = [  # what takes up new work
             asyncio.create_task(self._every(TICK_S, self._poll_due)),
-            asyncio.create_task(self._every(TICK_S, self._send_hints)),
             asyncio.create_task(self._every(RECONCILE_S, self._reconcile)),
-            asyncio.create_task(self._every(self.context.settings.ledger.lease_s / 3, self._renew)),
+        ]
+        loops = [
+            *starting,
+            asyncio.create_task(self._every(TICK_S, self._send_hints)),
+            asyncio.create_task(self._every(renew_s, self._renew)),
         ]
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait([stopping, *loops], return_when=asyncio.FIRST_COMPLETED)
         for loop in loops:
             if loop.done():
                 loop.result()
-        loops[0].cancel()
-        loops[2].cancel()
+        for loop in starting:
+            loop.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=self.context.settings.work.drain_s / 2)
         for task in [*loops, *self._tasks]:
@@ -74,16 +78,16 @@ class PollLoop:
 
     async def _every(self, seconds: float, act: Act) -> None:
         """Repeat one act; a lost Redis is named and waited for, longer each time."""
-        back_off = FIRST_BACK_OFF_S
+        waits = back_offs()
         while True:
             try:
                 await act()
-                back_off = FIRST_BACK_OFF_S
+                waits = back_offs()
                 await asyncio.sleep(seconds)
             except StoreError as e:
-                log.error("redis_unreachable", error=str(e), retry_in_s=back_off)
-                await asyncio.sleep(back_off)
-                back_off = min(2 * back_off, LONGEST_BACK_OFF_S)
+                wait_s = next(waits)
+                log.error("redis_unreachable", error=str(e), retry_in_s=wait_s)
+                await asyncio.sleep(wait_s)
 
     async def _poll_due(self) -> None:
         free = self.context.settings.poll.concurrency - self._polling

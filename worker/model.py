@@ -194,7 +194,6 @@ class StoryCandidate:
 
     story_id: StoryId
     version: int  # raised by every change; attach refuses a stale one
-    hits: int  # shared buckets
     size: int  # articles, copies included
     first_at: float
     last_at: float

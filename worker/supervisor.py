@@ -7,16 +7,16 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import IO
 
 import structlog
 
+from worker.core.retry import LONGEST_BACK_OFF_S, back_offs
+
 log = structlog.get_logger()
 
-FIRST_BACK_OFF_S = 0.5
-LONGEST_BACK_OFF_S = 30.0
 # Not SAMESTORY_…: those are settings.
 SUPERVISOR_VARIABLE = "_SAMESTORY_SUPERVISOR"
 
@@ -30,7 +30,7 @@ class _Child:
     process: "subprocess.Popen[bytes] | None" = None
     start_at: float = 0.0  # monotonic; not before
     started_at: float = 0.0
-    back_off_s: float = FIRST_BACK_OFF_S
+    waits: Iterator[float] = field(default_factory=back_offs)
 
 
 class Supervisor:
@@ -58,11 +58,6 @@ class Supervisor:
     def add(self, name: str, arguments: Sequence[str]) -> None:
         """Supervise ``samestory <arguments>`` from the next tick on."""
         self._children.append(_Child(name=name, arguments=tuple(arguments)))
-
-    @property
-    def pids(self) -> dict[str, int]:
-        """The processes running now, by name."""
-        return {c.name: c.process.pid for c in self._children if c.process}
 
     def tick(self) -> None:
         """Start what is not running and may be started."""
@@ -103,12 +98,11 @@ class Supervisor:
 
     def _ended(self, child: _Child, now: float) -> None:
         status = child.process.returncode if child.process else None
-        lived = now - child.started_at
-        if lived > LONGEST_BACK_OFF_S:
-            child.back_off_s = FIRST_BACK_OFF_S
-        child.start_at = now + child.back_off_s
-        log.warning("child_ended", child=child.name, status=status, restart_in_s=child.back_off_s)
-        child.back_off_s = min(2 * child.back_off_s, LONGEST_BACK_OFF_S)
+        if now - child.started_at > LONGEST_BACK_OFF_S:
+            child.waits = back_offs()
+        wait_s = next(child.waits)
+        child.start_at = now + wait_s
+        log.warning("child_ended", child=child.name, status=status, restart_in_s=wait_s)
         child.process = None
 
 

@@ -1,6 +1,6 @@
 """Values and clocks for tests, ours and those of programs built on this one."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from worker.core.entries import article_id, article_id_of_record, entry_id, feed_id
 from worker.core.sketch import sketch
@@ -15,7 +15,6 @@ class Clock:
     """A clock that stands until it is moved; call it for Unix seconds."""
 
     at: float = 1_800_000_000.0
-    moves: list[float] = field(default_factory=list)
 
     def __call__(self) -> float:
         """Return the time."""
@@ -23,7 +22,6 @@ class Clock:
 
     def move(self, seconds: float) -> None:
         """Let time pass."""
-        self.moves.append(seconds)
         self.at += seconds
 
 

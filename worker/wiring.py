@@ -17,7 +17,9 @@ from worker.hints import Hints
 from worker.settings import DAY_S, Settings
 from worker.steps.attach import Attacher
 from worker.steps.ingest import Ingest
+from worker.steps.pool import Limits, PreparePool
 from worker.steps.reconcile import Reconciler
+from worker.steps.replay import Replay
 from worker.store.census import Census
 from worker.store.client import connect, require_safe
 from worker.store.feeds import Feeds
@@ -184,6 +186,17 @@ async def poll_steps(context: Context) -> AsyncIterator[PollSteps]:
             )
         finally:
             context.archive.close()
+
+
+@contextmanager
+def replay_steps(context: Context, workers: int) -> Iterator[Replay]:
+    """Build a replay whose preparing runs in so many processes, and end these."""
+    s = context.settings
+    limits = Limits(cpu_s=s.work.cpu_s, memory_mb=s.work.memory_mb)
+    with PreparePool(workers, s.index.params(), s.match.policy(), limits) as pool:
+        yield Replay(
+            ledger=context.ledger, attacher=context.attacher, stories=context.stories, pool=pool
+        )
 
 
 @contextmanager

@@ -120,7 +120,6 @@ def story(name: str, *members: Sketch, at: float = NOW - DAY / 4) -> StoryCandid
     return StoryCandidate(
         story_id=StoryId(name),
         version=1,
-        hits=5,
         size=len(members),
         first_at=at,
         last_at=at,

@@ -11,18 +11,16 @@ from pathlib import Path
 from typing import IO, Annotated
 
 import typer
-from dateutil.parser import isoparse
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from worker.cli.common import err, globals_of, opened, out, print_json, printable
 from worker.errors import ConfigError
 from worker.model import Outcome
-from worker.steps.pool import Limits, PreparePool
-from worker.steps.records import BadRecord, Record, dated, in_event_order, read_source
-from worker.steps.replay import Replay, Replayed
+from worker.steps.records import BadRecord, Record, dated, in_event_order, read_source, unix_time
+from worker.steps.replay import Replayed
 from worker.store.keys import LIVE
-from worker.wiring import Context
+from worker.wiring import Context, replay_steps
 
 
 def register(app: typer.Typer) -> None:
@@ -99,14 +97,8 @@ def read_sources(
 
 def run_replay(context: Context, records: Sequence[Record], workers: int) -> list[Replayed]:
     """Replay in event order with a progress bar on standard error."""
-    work = context.settings.work
     with (
-        PreparePool(
-            workers,
-            context.settings.index.params(),
-            context.settings.match.policy(),
-            Limits(cpu_s=work.cpu_s, memory_mb=work.memory_mb),
-        ) as pool,
+        replay_steps(context, workers) as steps,
         Progress(
             TextColumn("replaying"),
             BarColumn(),
@@ -118,9 +110,6 @@ def run_replay(context: Context, records: Sequence[Record], workers: int) -> lis
             disable=not err.is_terminal,
         ) as progress,
     ):
-        steps = Replay(
-            ledger=context.ledger, attacher=context.attacher, stories=context.stories, pool=pool
-        )
         task = progress.add_task("replay", total=len(records), rate="")
         started, done = time.monotonic(), []
         for replayed in steps.run(in_event_order(records)):
@@ -192,12 +181,11 @@ def _moment(value: str, option: str) -> float | None:
     if not value:
         return None
     try:
-        moment = isoparse(value.replace(" ", "T", 1))
+        return unix_time(value)
     except ValueError as e:
         raise ConfigError(
             f"{option} '{value}' is not an ISO 8601 time such as 2026-01-31T12:00:00Z"
         ) from e
-    return float(moment.replace(tzinfo=moment.tzinfo or timezone.utc).timestamp())
 
 
 def fresh_namespace(now: float, kind: str = "replay") -> str:

@@ -16,16 +16,12 @@ import typer
 from worker.cli.board import Board
 from worker.cli.common import Globals, err, globals_of, set_up_logging
 from worker.cli.feeds import add_sources
+from worker.core.retry import back_offs
 from worker.demo import DemoServer
 from worker.errors import StoreError
 from worker.settings import Settings
 from worker.store.client import masked
-from worker.supervisor import (
-    FIRST_BACK_OFF_S,
-    LONGEST_BACK_OFF_S,
-    Supervisor,
-    follow_parent,
-)
+from worker.supervisor import Supervisor, follow_parent
 from worker.wiring import Context, redis_address
 
 DRAIN_S = 9.0  # Ctrl-C must end within 10 s, the server's own end included
@@ -72,9 +68,7 @@ def run(
             sources += demo.feed_urls()
         add_sources(context, sources)
         log = stack.enter_context(_log_file(settings)) if sys.stdout.isatty() else None
-        supervisor = _supervisor(options, url, log)
-        for number in range(_processes(settings)):
-            supervisor.add(f"work-{number + 1}", ["work", "--single"])
+        supervisor = _supervisor(options, url, _processes(settings), log)
         supervisor.add("web", ["web"])
         polls = False
         started_at = time.time()
@@ -115,9 +109,8 @@ def work(
             daemon.work_forever(context)
             return
         stop = _stop_signal()
-        supervisor = _supervisor(globals_of(ctx), context.redis_url)
-        for number in range(processes or _processes(context.settings)):
-            supervisor.add(f"work-{number + 1}", ["work", "--single"])
+        workers = processes or _processes(context.settings)
+        supervisor = _supervisor(globals_of(ctx), context.redis_url, workers)
         while not stop.wait(REFRESH_S):
             supervisor.tick()
         supervisor.stop(context.settings.work.drain_s)
@@ -150,14 +143,14 @@ def _role(ctx: typer.Context) -> Iterator[Context]:
 
 def _wait_until_safe(context: Context, stop: threading.Event) -> None:
     """Wait for Redis as long as it takes, longer each time; an unsafe one is refused at once."""
-    back_off = FIRST_BACK_OFF_S
-    while not stop.is_set():
+    for wait_s in back_offs():
+        if stop.is_set():
+            return
         try:
             context.check()
         except StoreError as e:
             err.print(f"waiting for {masked(context.redis_url)}: {e}", soft_wrap=True)
-            stop.wait(back_off)
-            back_off = min(2 * back_off, LONGEST_BACK_OFF_S)
+            stop.wait(wait_s)
         else:
             return
 
@@ -182,13 +175,18 @@ def _has_worker(context: Context) -> bool:
         return False
 
 
-def _supervisor(options: Globals, redis_url: str, log: IO[str] | None = None) -> Supervisor:
-    """Return a supervisor whose children read the same settings and use the same server.
+def _supervisor(
+    options: Globals, redis_url: str, workers: int, log: IO[str] | None = None
+) -> Supervisor:
+    """Return a supervisor of workers that read the same settings and use the same server.
 
     The address goes by the environment: it may hold a password, and arguments are public.
     """
     environ = {**os.environ, "SAMESTORY_REDIS_URL": redis_url}
-    return Supervisor(options.arguments(), environ, log=log)
+    supervisor = Supervisor(options.arguments(), environ, log=log)
+    for number in range(workers):
+        supervisor.add(f"work-{number + 1}", ["work", "--single"])
+    return supervisor
 
 
 def _log_file(settings: Settings) -> IO[str]:

@@ -3,7 +3,6 @@
 Changes nothing: it writes no key and takes no lock. Called by the command `doctor`.
 """
 
-import json
 import os
 import shutil
 from collections.abc import Callable
@@ -19,7 +18,6 @@ import redis
 from worker.errors import ConfigError, StoreError
 from worker.steps.measure import Parts, live_workers
 from worker.store.client import OLDEST_REDIS, store_errors
-from worker.store.index import fingerprint
 from worker.store.scripts import script_text
 
 # A lease ends by one clock and is renewed by another: a skew of half a lease makes entries run
@@ -186,12 +184,10 @@ def _scripts(client: redis.Redis) -> Check:
 
 @store_errors()
 def _fingerprint(parts: Parts) -> Check:
-    raw = parts.client.get(parts.keys.fingerprint)
-    if raw is None:
+    if not parts.client.exists(parts.keys.fingerprint):
         return _fine("index", "none yet")
     try:
-        if json.loads(raw) != fingerprint(parts.settings.index.params()):
-            parts.index.ensure_fingerprint()  # names the differences; writes, if there is no index
+        parts.index.ensure_fingerprint()  # only reads, where there is one
     except ConfigError as e:
         return Check(
             name="index",

@@ -104,6 +104,19 @@ def read_source(source: str, *, now: float) -> Iterator[Record | BadRecord]:
         yield from _feed(path, now=now)
 
 
+def unix_time(text: str) -> float:
+    """Return an ISO 8601 time as Unix seconds; one without a zone is UTC.
+
+    Raises:
+        ValueError: it is none, or out of range.
+    """
+    moment = isoparse(text.strip().replace(" ", "T", 1))
+    try:
+        return float(moment.replace(tzinfo=moment.tzinfo or timezone.utc).timestamp())
+    except OverflowError as e:
+        raise ValueError(str(e)) from e
+
+
 def dated(records: Iterable[Record], *, now: float) -> list[Record]:
     """Return records with a time each.
 
@@ -206,9 +219,8 @@ def _time(value: str | float | None) -> float | None:
         return None
     if isinstance(value, str):
         try:
-            moment = isoparse(value.strip().replace(" ", "T", 1))
-            return float(moment.replace(tzinfo=moment.tzinfo or timezone.utc).timestamp())
-        except (ValueError, OverflowError) as e:
+            return unix_time(value)
+        except ValueError as e:
             raise ValueError(f"ts '{value[:40]}' is not an ISO 8601 time") from e
     if not 0 <= value < _MILLISECONDS_FROM * 1_000:
         raise ValueError(f"ts {value} is not a time")

@@ -66,10 +66,11 @@ class Replay:
     def _one(self, record: Record, result: Result, done: Mapping[ArticleId, Replayed]) -> Replayed:
         if isinstance(result, Prepared):
             return self._attached(record, result, done)
-        outcome = Outcome.REJECTED if isinstance(result, Rejected) else Outcome.QUARANTINED
         if isinstance(result, Rejected):
+            outcome = Outcome.REJECTED
             self.ledger.settle(record.entry_id, outcome, reason=result.reason)
         else:
+            outcome = Outcome.QUARANTINED
             self.ledger.give_up(record.entry_id, result.reason, now=record.at or 0.0)
         return Replayed(
             record=record,

@@ -60,12 +60,6 @@ class Feeds:
         )
 
     @store_errors()
-    def next_due_at(self) -> float | None:
-        """Return when the next feed is due; None when there is no feed."""
-        first = self._client.zrange(self._keys.feeds, 0, 0, withscores=True)
-        return float(first[0][1]) if first else None
-
-    @store_errors()
     def get(self, feed_id: FeedId) -> Feed | None:
         """Return one feed, or None when it is not followed."""
         with self._client.pipeline(transaction=True) as pipe:

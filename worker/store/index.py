@@ -9,6 +9,7 @@ import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import Enum
+from functools import lru_cache
 from typing import Any
 
 import msgpack
@@ -138,8 +139,7 @@ class Index:
                 "lang": lang,
                 "partitions": self._partitions(now),
                 "shards": SHARDS,
-                "bands": band_keys(sketch.signature, self._params) if sketch.signature else [],
-                "slots": slot_keys(sketch.slots),
+                **_buckets(sketch, self._params),
                 "most_copies": COPY_CANDIDATES,
                 "most_stories": STORY_CANDIDATES,
             },
@@ -189,8 +189,7 @@ class Index:
                 "shards": SHARDS,
                 "cap": self._params.bucket_cap,
                 "min_hits": RIVAL_HITS,
-                "bands": band_keys(sketch.signature, self._params) if sketch.signature else [],
-                "slots": slot_keys(sketch.slots),
+                **_buckets(sketch, self._params),
                 "df": df_offsets(sketch.vector),
             },
         )
@@ -272,6 +271,15 @@ def _story_raw(story_id: StoryId) -> bytes:
     return bytes.fromhex(story_id.partition("-")[2])
 
 
+@lru_cache(maxsize=1)  # probe and attach of one article ask for the same
+def _buckets(sketch: Sketch, params: IndexParams) -> dict[str, list[bytes]]:
+    """Return the buckets of a sketch as the scripts take them."""
+    return {
+        "bands": band_keys(sketch.signature, params) if sketch.signature else [],
+        "slots": slot_keys(sketch.slots),
+    }
+
+
 def _copy_candidate(fields: Sequence[bytes]) -> CopyCandidate:
     return CopyCandidate(
         article_id=ArticleId(fields[0].decode()),
@@ -286,11 +294,10 @@ def _story_candidate(fields: Sequence[Any]) -> StoryCandidate:
     return StoryCandidate(
         story_id=StoryId(fields[0].decode()),
         version=int(fields[1]),
-        hits=fields[2],
-        size=int(fields[3]),
-        first_at=float(fields[4]),
-        last_at=float(fields[5]),
-        exemplars=unpack_exemplars(fields[6]),
+        size=int(fields[2]),
+        first_at=float(fields[3]),
+        last_at=float(fields[4]),
+        exemplars=unpack_exemplars(fields[5]),
     )
 
 

@@ -5,7 +5,7 @@
 --               most_copies, most_stories (candidates)
 -- return   msgpack of {seq,
 --           {article id, story id, shingles, signature, published_at} ...,
---           {story id, version, hits, size, first_at, last_at, exemplars} ...}
+--           {story id, version, size, first_at, last_at, exemplars} ...}
 --
 -- Cost: (bands + slots) x partitions HGETs and an HMGET a candidate, whatever the index holds. It
 -- walks over at most (bands + slots) x partitions x cap ids, in practice some hundreds.
@@ -31,7 +31,7 @@ local function best(weights, order, limit)
 end
 
 local copies = {}
-local hits, weights, order = look_up(a.prefix, 'c', a.partitions, a.shards, a.bands, 8)
+local _, weights, order = look_up(a.prefix, 'c', a.partitions, a.shards, a.bands, 8)
 for _, raw in ipairs(best(weights, order, a.most_copies)) do
   local id = hex(raw)
   local f = redis.call('HMGET', a.prefix .. 'article:' .. id,
@@ -40,12 +40,12 @@ for _, raw in ipairs(best(weights, order, a.most_copies)) do
 end
 
 local stories = {}
-hits, weights, order = look_up(a.prefix, 's', a.partitions, a.shards, a.slots, 6)
+_, weights, order = look_up(a.prefix, 's', a.partitions, a.shards, a.slots, 6)
 for _, raw in ipairs(best(weights, order, a.most_stories)) do
   local id = a.lang .. '-' .. hex(raw)
   local f = redis.call('HMGET', a.prefix .. 'story:' .. id,
     'version', 'size', 'first_at', 'last_at', 'exemplars')
-  if f[1] then stories[#stories + 1] = {id, f[1], hits[raw], f[2], f[3], f[4], f[5]} end
+  if f[1] then stories[#stories + 1] = {id, f[1], f[2], f[3], f[4], f[5]} end
 end
 
 -- Packed: as nested replies, reading some hundred values would cost the client a millisecond.
