@@ -126,6 +126,22 @@ def test_attach_when_a_rival_came_since_the_probe_then_refuses(context: Context)
     assert context.stories.totals("en") == {"articles": 1, "stories": 1}
 
 
+def test_attach_when_the_rival_came_just_before_a_new_partition_then_refuses(
+    context: Context,
+) -> None:
+    """Where one index partition ends and the next begins, rivals still see each other."""
+    length = PARAMS.window_s / PARAMS.partitions
+    edge = (NOW // length + 1) * length
+    sketch = a_sketch(QUAKE, PARAMS)
+    stale = context.index.probe("en", sketch, now=edge - 1)
+    _attach(context, "rival", QUAKE_TOLD_AGAIN, at=edge - 1)
+    answer = context.index.attach(
+        an_article("mine"), sketch, _opening("en-0123456789ab"), seq=stale.seq, now=edge,
+        entry_id=EntryId("e"),
+    )  # fmt: skip
+    assert answer is Refusal.CONFLICT
+
+
 def test_attach_when_only_strangers_came_since_the_probe_then_goes_on(context: Context) -> None:
     """Unrelated articles do not make workers repeat their probes."""
     sketch = a_sketch(QUAKE, PARAMS)

@@ -37,11 +37,13 @@ if seq > a.seq then
     new_articles[string.sub(member, 1, 8)] = true
     new_stories[string.sub(member, 9, 14)] = true
   end
-  local hits, _, order = look_up(prefix, 'c', {a.partition}, a.shards, a.bands, 8)
+  -- A rival of a moment ago may have written to the partition before, if one began just now.
+  local lately = {a.partition, a.partition - 1}
+  local hits, _, order = look_up(prefix, 'c', lately, a.shards, a.bands, 8)
   for _, id in ipairs(order) do
     if new_articles[id] then return {'conflict'} end
   end
-  hits, _, order = look_up(prefix, 's', {a.partition}, a.shards, a.slots, 6)
+  hits, _, order = look_up(prefix, 's', lately, a.shards, a.slots, 6)
   for _, id in ipairs(order) do
     if new_stories[id] and hits[id] >= a.min_hits then return {'conflict'} end
   end
