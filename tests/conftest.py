@@ -9,9 +9,12 @@ from pathlib import Path
 
 import pytest
 import redis
+from outlet import Site, running_site
+from structlog.testing import capture_logs
 
 from worker.embedded import EmbeddedRedis, server_program
 from worker.settings import Settings, load_settings
+from worker.steps.audit import audit
 from worker.wiring import Context
 
 ROOT = Path(__file__).parents[1]
@@ -51,9 +54,14 @@ def redis_url(redis_server: str) -> str:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    """The default settings, with every file of ours under the test's own folder."""
+    """The default settings, but for files in the test's own folder and a poller for the loopback."""
     return load_settings(
-        overrides=[f"paths.var={tmp_path / 'var'}", f"paths.archive={tmp_path / 'archive'}"]
+        overrides=[
+            f"paths.var={tmp_path / 'var'}",
+            f"paths.archive={tmp_path / 'archive'}",
+            "fetch.allow_private=127.0.0.1",
+            "fetch.host_gap_s=0",
+        ]
     )
 
 
@@ -64,6 +72,22 @@ def context(redis_url: str, settings: Settings) -> Iterator[Context]:
     made.check()
     yield made
     made.client.close()
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    """A running web server whose answers the test sets."""
+    with running_site() as made:
+        yield made
+
+
+@pytest.fixture
+def books(context: Context) -> Iterator[None]:
+    """At the end of the test the sums agree."""
+    with capture_logs():
+        yield
+    context.archive.close()
+    assert audit(context.ledger, context.stories, context.census).offences == ()
 
 
 @pytest.fixture

@@ -6,14 +6,9 @@ import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-
-from structlog.testing import capture_logs
 
 from worker.core.entries import feed_id
 from worker.model import EntryId, Feed, FeedId
-from worker.settings import Settings, load_settings
-from worker.steps.audit import audit
 from worker.store.ledger import LedgerRow
 from worker.wiring import Context, PollSteps, poll_steps
 
@@ -93,27 +88,6 @@ def running_site() -> Iterator[Site]:
         made.server.shutdown()
         thread.join()
         made.server.server_close()
-
-
-def loopback_settings(folder: Path) -> Settings:
-    """Return settings that let the poller reach the loopback without waiting between requests."""
-    return load_settings(
-        overrides=[
-            f"paths.var={folder / 'var'}",
-            f"paths.archive={folder / 'archive'}",
-            "fetch.allow_private=127.0.0.1",
-            "fetch.host_gap_s=0",
-        ]
-    )
-
-
-@contextmanager
-def balanced_books(context: Context) -> Iterator[None]:
-    """Check at the end of the block that the sums agree."""
-    with capture_logs():
-        yield
-    context.archive.close()
-    assert audit(context.ledger, context.stories, context.census).offences == ()
 
 
 def with_steps(context: Context, act: Callable[[PollSteps], Awaitable[None]]) -> None:

@@ -1,36 +1,25 @@
 """The command line as its users meet it: a process, its output and its exit status."""
 
 import json
-import os
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
 from conftest import until
+from program import ask, command, environment
 from seeding import BANK, FLOOD, PUMPS, follow, ingest, quarantine
 
 from worker.wiring import Context
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 HOSTILE = "Flood \x1b[2J[red]hits[/red] Oldtown"
+PLAIN = {"COLUMNS": "100", "TERM": "dumb"}
 NOBODY = "redis://127.0.0.1:1/0"
 # A process costs seconds, and what it prints does not depend on the make of the server.
 pytestmark = pytest.mark.parametrize("redis_server", ["embedded"], indirect=True)
-
-
-def command(*arguments: str) -> list[str]:
-    """Return the command line of this program."""
-    return [sys.executable, "-m", "worker", *arguments]
-
-
-def environment(redis_url: str) -> dict[str, str]:
-    """Return an environment in which only the server is set."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("SAMESTORY_")}
-    return {**kept, "SAMESTORY_REDIS_URL": redis_url, "COLUMNS": "100", "TERM": "dumb"}
 
 
 @pytest.fixture
@@ -38,15 +27,7 @@ def run(redis_url: str, tmp_path: Path) -> Run:
     """Run one command to its end in an empty folder; never does it print a control character."""
 
     def call(*arguments: str, url: str = redis_url) -> "subprocess.CompletedProcess[str]":
-        done = subprocess.run(
-            command(*arguments),
-            cwd=tmp_path,
-            env=environment(url),
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        done = ask(tmp_path, *arguments, env=environment(url, **PLAIN))
         assert "Traceback" not in done.stderr
         assert all(c.isprintable() or c == "\n" for c in done.stdout + done.stderr)
         return done
@@ -220,7 +201,11 @@ def web(redis_url: str, tmp_path: Path) -> Iterator["subprocess.Popen[str]"]:
     options = ("--set", "web.port=0", "--set", "log.format=json", "web")
     with (tmp_path / "log").open("w") as log:
         process = subprocess.Popen(
-            command(*options), cwd=tmp_path, env=environment(redis_url), stderr=log, text=True
+            command(*options),
+            cwd=tmp_path,
+            env=environment(redis_url, **PLAIN),
+            stderr=log,
+            text=True,
         )
         yield process
         process.kill()

@@ -1,12 +1,10 @@
 """The program when Redis is away or unfit: it waits, says for what, and refuses what is unsafe."""
 
 import json
-import os
 import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -15,10 +13,10 @@ from pathlib import Path
 import pytest
 import redis
 from conftest import until
+from program import ask, command, environment, furnish
 
 from worker.embedded import EmbeddedRedis
 
-CONFIG = '[paths]\nvar = "{var}"\narchive = "{var}/archive"\n[log]\nformat = "json"\n'
 SECRET = "hunter2"  # the password that no message may show
 MEND = "redis-cli CONFIG SET maxmemory-policy noeviction"
 
@@ -26,9 +24,7 @@ MEND = "redis-cli CONFIG SET maxmemory-policy noeviction"
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     """A working directory with settings that keep every file inside it."""
-    (tmp_path / "config").mkdir()
-    (tmp_path / "config" / "samestory.toml").write_text(CONFIG.format(var=tmp_path / "var"))
-    return tmp_path
+    return furnish(tmp_path)
 
 
 @pytest.fixture
@@ -47,25 +43,12 @@ def nowhere() -> str:
         return f"redis://:{SECRET}@127.0.0.1:{free.getsockname()[1]}/0"
 
 
-def _environ(url: str) -> dict[str, str]:
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("SAMESTORY_")}
-    return {**kept, "SAMESTORY_REDIS_URL": url}
-
-
-def _ask(home: Path, url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "worker", *arguments],
-        cwd=home, env=_environ(url), capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
-
-
 @contextmanager
 def _role(home: Path, url: str, *arguments: str) -> Iterator["subprocess.Popen[bytes]"]:
     """Run a long-lived role, its output in the file `log`; kill it if it does not end by itself."""
     with (home / "log").open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "worker", *arguments],
-            cwd=home, env=_environ(url), stdout=log, stderr=log,
+            command(*arguments), cwd=home, env=environment(url), stdout=log, stderr=log,
         )  # fmt: skip
         try:
             yield process
@@ -92,7 +75,10 @@ def test_poll_when_redis_comes_later_then_waits_for_it_and_goes_on(
         with redis.Redis.from_url(plain) as client:
             client.config_set("requirepass", SECRET)
             stack.callback(_forget_password, url)
-        assert _ask(home, url, "feeds", "add", "http://127.0.0.1:9/feed").returncode == 0
+        assert (
+            ask(home, "feeds", "add", "http://127.0.0.1:9/feed", env=environment(url)).returncode
+            == 0
+        )
         until(lambda: "feed_failed" in _log(home), timeout_s=30)
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=10) == 0
@@ -105,11 +91,11 @@ def test_poll_when_redis_leaves_and_comes_back_then_goes_on(home: Path, folder: 
     server = EmbeddedRedis(folder)
     with _role(home, server.url, "poll") as process:
         with server:
-            _ask(home, server.url, "feeds", "add", "http://127.0.0.1:9/one")
+            ask(home, "feeds", "add", "http://127.0.0.1:9/one", env=environment(server.url))
             until(lambda: "127.0.0.1:9/one" in _log(home), timeout_s=30)
         until(lambda: "redis_unreachable" in _log(home))
         with EmbeddedRedis(folder):
-            _ask(home, server.url, "feeds", "add", "http://127.0.0.1:9/two")
+            ask(home, "feeds", "add", "http://127.0.0.1:9/two", env=environment(server.url))
             until(lambda: "127.0.0.1:9/two" in _log(home), timeout_s=30)
             process.send_signal(signal.SIGTERM)
             assert process.wait(timeout=10) == 0
@@ -134,7 +120,7 @@ def test_command_when_redis_is_unreachable_then_exits_with_2_and_names_it(
     home: Path, nowhere: str
 ) -> None:
     """A question does not wait: it fails at once, in one line, with the address but no password."""
-    answer = _ask(home, nowhere, "status")
+    answer = ask(home, "status", env=environment(nowhere))
     assert answer.returncode == 2
     assert nowhere.replace(SECRET, "***") in answer.stderr
     assert SECRET not in answer.stderr + answer.stdout
@@ -145,7 +131,7 @@ def test_command_when_redis_is_unreachable_then_exits_with_2_and_names_it(
 @pytest.mark.parametrize("url", ["http://127.0.0.1/", f"redis://:{SECRET}@[::1", "nonsense"])
 def test_command_when_the_address_is_none_then_exits_with_2(home: Path, url: str) -> None:
     """A mistyped address is a line about redis.url, not a trace, and shows no password."""
-    answer = _ask(home, url, "status")
+    answer = ask(home, "status", env=environment(url))
     assert answer.returncode == 2
     assert "redis.url" in answer.stderr
     assert "Traceback" not in answer.stderr
@@ -159,12 +145,14 @@ def test_server_that_evicts_is_refused_with_the_command_that_mends_it(
     with redis.Redis.from_url(redis_url) as client:
         client.config_set("maxmemory-policy", "allkeys-lru")
         try:
-            refused = [_ask(home, redis_url, command) for command in ("run", "status")]
+            refused = [
+                ask(home, command, env=environment(redis_url)) for command in ("run", "status")
+            ]
         finally:
             client.config_set("maxmemory-policy", "noeviction")
     assert [answer.returncode for answer in refused] == [2, 2]
     assert all(MEND in answer.stderr for answer in refused)
-    assert json.loads(_ask(home, redis_url, "status", "--json").stdout)
+    assert json.loads(ask(home, "status", "--json", env=environment(redis_url)).stdout)
 
 
 def _forget_password(url: str) -> None:

@@ -2,31 +2,18 @@
 
 import gzip
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import redis
+from outlet import OPERA, QUAKE
+from program import ask, environment, furnish
 
 from worker.embedded import EmbeddedRedis
 
-CONFIG = '[paths]\nvar = "{var}"\narchive = "{var}/archive"\n'
-QUAKE = (
-    "An earthquake of magnitude six shook the island of Norvale early on Sunday and damaged two "
-    "bridges, the geological office reported. The governor Irma Holt sent engineers to the port "
-    "of Brill, where cranes had toppled onto the quay. Ferries to the mainland stay in harbour "
-    "until divers have looked at the piers. Nobody was killed, hospitals treated thirty people."
-)
-OPERA = (
-    "The opera house of Tarnsby will close for three years from next summer, its director Paul "
-    "Vane announced. The stage machinery dates from the fifties and fails once a week. The city "
-    "council granted ninety million crowns for the repair, and the orchestra moves to a former "
-    "tram depot in the west of the town, where seven hundred seats are being built for it."
-)
 SALMON = (
     "Salmon have come back to the upper Wend for the first time in sixty years, the fishery board "
     "of Ostmark counted. Volunteers led by Greta Lund had opened four weirs and planted alders "
@@ -66,12 +53,7 @@ class Home:
         self, *arguments: str, command: str = "replay", stdin: str = ""
     ) -> subprocess.CompletedProcess[str]:
         """Run one command of the program."""
-        environ = {k: v for k, v in os.environ.items() if not k.startswith("SAMESTORY_")}
-        return subprocess.run(
-            [sys.executable, "-m", "worker", command, *arguments],
-            cwd=self.path, env={**environ, "SAMESTORY_REDIS_URL": self.redis_url}, input=stdin,
-            capture_output=True, text=True, timeout=60, check=False,
-        )  # fmt: skip
+        return ask(self.path, command, *arguments, env=environment(self.redis_url), stdin=stdin)
 
     def lines(self, name: str) -> list[dict[str, object]]:
         """Return the records of a file that a replay wrote."""
@@ -95,9 +77,7 @@ class Runs:
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
     """A home whose server lives as long as this module's tests."""
-    path = tmp_path_factory.mktemp("home")
-    (path / "config").mkdir()
-    (path / "config" / "samestory.toml").write_text(CONFIG.format(var=path / "var"))
+    path = furnish(tmp_path_factory.mktemp("home"))
     with EmbeddedRedis(path / "server") as url:
         yield Home(path, url)
 

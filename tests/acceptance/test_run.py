@@ -5,7 +5,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,42 +12,21 @@ from pathlib import Path
 
 import pytest
 from conftest import until
+from program import ask, command, environment, furnish
 
 ROOT = Path(__file__).parents[2]
 SEEDS = ROOT / "seeds"
 FOUR = 4
-CONFIG = """
-[paths]
-var = "{var}"
-archive = "{var}/archive"
-[web]
-port = 0
-[log]
-format = "json"
-"""
 
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     """A working directory with settings that keep every file inside it."""
-    (tmp_path / "config").mkdir()
-    (tmp_path / "config" / "samestory.toml").write_text(CONFIG.format(var=tmp_path / "var"))
-    return tmp_path
-
-
-def _environ() -> dict[str, str]:
-    return {k: v for k, v in os.environ.items() if not k.startswith("SAMESTORY_")}
-
-
-def _ask(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "worker", *arguments],
-        cwd=home, env=_environ(), capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+    return furnish(tmp_path)
 
 
 def _json(home: Path, *arguments: str) -> dict[str, object]:
-    return dict(json.loads(_ask(home, *arguments, "--json").stdout))
+    return dict(json.loads(ask(home, *arguments, "--json", env=environment()).stdout))
 
 
 @pytest.fixture
@@ -63,8 +41,8 @@ def _running(home: Path, port: int) -> Iterator["subprocess.Popen[str]"]:
     """Run `samestory run` on the seeds; end it as Ctrl-C does and check how it ends."""
     with (home / "log").open("a") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "worker", "run", "--seeds", str(SEEDS), "--seeds-port", str(port)],
-            cwd=home, env=_environ(), stdout=subprocess.PIPE, stderr=log, text=True,
+            command("run", "--seeds", str(SEEDS), "--seeds-port", str(port)),
+            cwd=home, env=environment(), stdout=subprocess.PIPE, stderr=log, text=True,
         )  # fmt: skip
         try:
             yield process
@@ -112,7 +90,7 @@ def test_four_accounts_become_one_story_and_nothing_is_polled_early(home: Path, 
     with _running(home, port):
         until(lambda: _settled(home) == 24, timeout_s=60)
         assert _json(home, "audit")["balanced"] is True
-    stories = json.loads(_ask(home, "stories", "--json").stdout)
+    stories = json.loads(ask(home, "stories", "--json", env=environment()).stdout)
     (talks,) = [s for s in stories if s["articles"] == 6]
     assert (talks["reprints"], talks["sources"], talks["own_accounts"]) == (2, 6, FOUR)
     polls = len(_events(home, "feed_polled"))

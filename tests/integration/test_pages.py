@@ -1,7 +1,6 @@
 """From a claimed entry to its outcome: its page fetched, archived and worked off."""
 
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,44 +9,22 @@ from outlet import (
     OPERA,
     QUAKE,
     Site,
-    balanced_books,
     fetch_all,
     follow,
-    loopback_settings,
     page,
     poll_all,
     poll_and_fetch,
     row_of,
-    running_site,
     with_steps,
 )
 
 from worker.archive.warc import Archive
 from worker.errors import ArchiveError
 from worker.model import Page
-from worker.settings import Settings
 from worker.store.ledger import FETCH, WORK
 from worker.wiring import Context, PollSteps
 
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    """A running site."""
-    with running_site() as made:
-        yield made
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    """Settings for a site on the loopback."""
-    return loopback_settings(tmp_path)
-
-
-@pytest.fixture(autouse=True)
-def books(context: Context) -> Iterator[None]:
-    """At the end of every test the sums agree."""
-    with balanced_books(context):
-        yield
+pytestmark = pytest.mark.usefixtures("books")
 
 
 def test_page_when_fetched_then_is_archived_and_its_entry_attached(

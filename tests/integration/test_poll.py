@@ -1,49 +1,26 @@
 """Polling feeds of a server of our own: what is stored, and what is noted when they fail."""
 
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from outlet import (
     Site,
-    balanced_books,
     feed_of,
     follow,
-    loopback_settings,
     poll_all,
     row_of,
-    running_site,
     with_steps,
 )
 
-from worker.settings import Settings
 from worker.store.ledger import FETCH
 from worker.wiring import Context, PollSteps
 
+pytestmark = pytest.mark.usefixtures("books")
+
 ETAG = 'W/"a, b c-gzip"'
 MODIFIED = "Sun, 01 Mar 2026 10:00:00 GMT"
-
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    """A running site."""
-    with running_site() as made:
-        yield made
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    """Settings for a site on the loopback."""
-    return loopback_settings(tmp_path)
-
-
-@pytest.fixture(autouse=True)
-def books(context: Context) -> Iterator[None]:
-    """At the end of every test the sums agree."""
-    with balanced_books(context):
-        yield
 
 
 def test_feed_when_good_then_entries_are_claimed_and_its_state_is_stored(

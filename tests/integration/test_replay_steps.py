@@ -4,28 +4,23 @@ import gzip
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from outlet import OPERA
 
 from worker.archive.warc import Archive
 from worker.errors import ConfigError
 from worker.model import Outcome, Page
 from worker.steps.audit import audit
-from worker.steps.pool import Limits, PreparePool
 from worker.steps.prepare import Draft, Prepared, prepare
 from worker.steps.records import BadRecord, Record, dated, in_event_order, read_source
-from worker.steps.replay import Replay, Replayed
+from worker.steps.replay import Replayed
 from worker.testing import an_entry
-from worker.wiring import Context
+from worker.wiring import Context, replay_steps
 
 NOON = 1_772_366_400.0  # 2026-03-01T12:00:00Z
-OPERA = (
-    "The opera house of Tarnsby will close for three years from next summer, its director Paul "
-    "Vane announced. The stage machinery dates from the fifties and fails once a week. The city "
-    "council granted ninety million crowns for the repair, and the orchestra moves to a former "
-    "tram depot in the west of the town, where seven hundred seats are being built for it."
-)
 
 
 def _read(tmp_path: Path, *lines: object) -> list[Record | BadRecord]:
@@ -44,11 +39,9 @@ def _records(tmp_path: Path, *lines: object) -> list[Record]:
 def _replay(
     context: Context, records: list[Record], workers: int = 1, cpu_s: int = 20
 ) -> list[Replayed]:
-    params, policy = context.settings.index.params(), context.settings.match.policy()
-    with PreparePool(workers, params, policy, Limits(cpu_s=cpu_s, memory_mb=1_024)) as pool:
-        steps = Replay(
-            ledger=context.ledger, attacher=context.attacher, stories=context.stories, pool=pool
-        )
+    work = context.settings.work.model_copy(update={"cpu_s": cpu_s})
+    limited = replace(context, settings=context.settings.model_copy(update={"work": work}))
+    with replay_steps(limited, workers) as steps:
         return list(steps.run(in_event_order(dated(records, now=NOON))))
 
 

@@ -14,12 +14,11 @@ from worker.core.entries import article_id_of_record
 from worker.demo import DemoServer, load_world
 from worker.model import ArticleId, Outcome, Rejected
 from worker.settings import load_settings
-from worker.steps.pool import Limits, PreparePool
 from worker.steps.prepare import Draft, Prepared, prepare
 from worker.steps.records import Record, dated, in_event_order, read_source
-from worker.steps.replay import Replay, Replayed
+from worker.steps.replay import Replayed
 from worker.testing import Clock, an_article
-from worker.wiring import Context
+from worker.wiring import Context, replay_steps
 
 SEEDS = Path(__file__).parents[2] / "seeds"
 WORLD = {article.slug: article for article in load_world(SEEDS).articles}
@@ -92,19 +91,13 @@ def test_four_reports_are_one_story_in_every_order_of_a_replay(
     context: Context, seeds: dict[str, Seed], workers: int
 ) -> None:
     """All 24 orders, prepared by one and by four processes."""
-    policy = SETTINGS.match.policy()
-    limits = Limits(cpu_s=20, memory_mb=1_024)
-    with PreparePool(workers, SETTINGS.index.params(), policy, limits) as pool:
-        for number, order in enumerate(ORDERS):
-            replay = _context(context, f"order-{number}")
-            steps = Replay(
-                ledger=replay.ledger, attacher=replay.attacher, stories=replay.stories, pool=pool
-            )
-            slugs = _arrival(order)
-            records = [_record(s, seeds[s].draft, 1.8e9 + 60 * i) for i, s in enumerate(slugs)]
+    for number, order in enumerate(ORDERS):
+        slugs = _arrival(order)
+        records = [_record(s, seeds[s].draft, 1.8e9 + 60 * i) for i, s in enumerate(slugs)]
+        with replay_steps(_context(context, f"order-{number}"), workers) as steps:
             done = list(steps.run(records))
-            _check({str(r.record.name): r.story_id for r in done}, order)
-            _check_reprints(done)
+        _check({str(r.record.name): r.story_id for r in done}, order)
+        _check_reprints(done)
 
 
 def test_four_reports_are_one_story_when_four_workers_race(
@@ -139,7 +132,8 @@ def test_the_four_originals_are_one_story_also_inside_a_large_stream(
     stream = str(shared / "data" / "stories" / "stream_dev.jsonl.gz")
     for number, sources in enumerate([originals, [stream, *originals]]):
         records = dated([r for s in sources for r in _records(s, now)], now=now)
-        done = _replay(_context(context, f"originals-{number}"), in_event_order(records))
+        with replay_steps(_context(context, f"originals-{number}"), workers=2) as steps:
+            done = list(steps.run(in_event_order(records)))
         four = {r.story_id for r in done if str(r.record.name) in {Path(p).stem for p in originals}}
         members = [r for r in done if r.story_id in four]
         assert (len(four), len(members)) == (1, 4)
@@ -149,15 +143,6 @@ def _records(source: str, now: float) -> Iterator[Record]:
     for record in read_source(source, now=now):
         assert isinstance(record, Record)
         yield record
-
-
-def _replay(context: Context, records: list[Record]) -> list[Replayed]:
-    limits = Limits(cpu_s=20, memory_mb=1_024)
-    with PreparePool(2, SETTINGS.index.params(), SETTINGS.match.policy(), limits) as pool:
-        steps = Replay(
-            ledger=context.ledger, attacher=context.attacher, stories=context.stories, pool=pool
-        )
-        return list(steps.run(records))
 
 
 def _context(context: Context, namespace: str) -> Context:
