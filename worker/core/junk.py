@@ -15,7 +15,7 @@ REASONS = ("too_short", "consent_wall", "paywall", "login_or_captcha", "error_pa
 # 2500 characters has so few words, which spares the look at most articles.
 _SHORT_TOKENS = 250
 _SHORT_CHARS = 2500
-# Share of words that stand in listed phrases, and how many different phrases must occur. Of 13 900
+# Share of words that stand in listed phrases, and how many different phrases must occur. Of 19 463
 # news articles of all lengths none passes both.
 _SHARE = 0.15
 _DISTINCT = 2
