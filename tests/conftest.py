@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import hypothesis
 import pytest
 import redis
 from outlet import Site, running_site
@@ -18,6 +19,10 @@ from worker.steps.audit import audit
 from worker.wiring import Context
 
 ROOT = Path(__file__).parents[1]
+
+# How long a step takes never decides a test: the first one may load a library.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 SHARED = ROOT.parent / "shared"
 SERVERS = {"embedded": server_program(), "system": shutil.which("redis-server") or ""}
 

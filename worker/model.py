@@ -122,7 +122,7 @@ class IndexParams:
     copy_rows: int
     story_slots: int  # slots of the weighted MinHash, one bucket each
     story_terms: int  # salient terms kept of an article
-    bucket_cap: int  # newest stories kept in a bucket
+    bucket_cap: int  # newest ids kept in a bucket
     window_s: float  # how long an article can be matched
     partitions: int  # index partitions a window is cut into; each expires whole
 
@@ -184,7 +184,7 @@ class CopyCandidate:
     article_id: ArticleId
     story_id: StoryId
     shingles: int
-    signature: bytes
+    signature: bytes  # the low byte of each of its num_perm values
     published_at: float
 
 
@@ -206,7 +206,8 @@ class Probe:
 
     seq: int  # attaches this language had seen; attach refuses when relevant ones came since
     copies: tuple[CopyCandidate, ...]
-    stories: tuple[StoryCandidate, ...]
+    stories: tuple[StoryCandidate, ...]  # most telling buckets first
+    ids_read: int = 0  # ids that the scripts walked over
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,12 +1,12 @@
 """Attaching on a real Redis: one story for one event, however many workers race."""
 
-import json
 import multiprocessing
 from itertools import permutations
 from typing import Any
 
 import pytest
 
+from worker.core.evidence import unpack
 from worker.errors import FingerprintMismatchError
 from worker.model import EntryId, Outcome
 from worker.settings import DAY_S, load_settings
@@ -184,7 +184,7 @@ def test_evidence_names_the_candidates_and_shared_terms(context: Context) -> Non
     first = _attach(context, "a", QUAKE)
     second = _attach(context, "b", QUAKE_TOLD_AGAIN)
     members = {m.ref: m for m in context.stories.members(first.story_id)}
-    evidence = json.loads(members["b"].evidence)
+    evidence = unpack(members["b"].evidence)
     assert evidence["decision"] == "SameStory"
     assert evidence["candidates"][0]["story"] == first.story_id
     assert evidence["candidates"][0]["features"]
@@ -215,7 +215,7 @@ def test_sixteen_workers_with_one_new_story_make_one_story(redis_url: str) -> No
 
 def _opening(story_id: str) -> Membership:
     return Membership(
-        story_id=story_id, version=0, exemplars=(b"x" * 8,), copy_of=None, score=0.0, evidence="{}"
+        story_id=story_id, version=0, exemplars=(b"x" * 8,), copy_of=None, score=0.0, evidence=b""
     )  # type: ignore[arg-type]
 
 

@@ -1,6 +1,5 @@
 """Signatures against the definitions that they estimate."""
 
-import hashlib
 import math
 
 import numpy as np
@@ -10,12 +9,13 @@ from hypothesis import strategies as st
 
 from worker.core.salience import VECTOR
 from worker.core.signatures import (
-    band_keys,
+    band_buckets,
     containment,
     copy_signature,
     estimate_jaccard,
+    low_bytes,
     shingles,
-    slot_keys,
+    slot_buckets,
     story_slots,
 )
 from worker.model import IndexParams
@@ -66,7 +66,7 @@ def test_estimate_jaccard_when_sets_overlap_then_near_exact(sizes: tuple[int, in
     left, both, right = sizes
     a, b = _set(0, left + both), _set(left, left + both + right)
     exact = both / (left + both + right)
-    estimate = estimate_jaccard(copy_signature(a, 128), copy_signature(b, 128))
+    estimate = estimate_jaccard(*(low_bytes(copy_signature(s, 128)) for s in (a, b)))
     assert abs(estimate - exact) <= 3 / math.sqrt(128)
 
 
@@ -85,21 +85,28 @@ def test_containment_when_jaccard_is_exact_then_exact(sizes: tuple[int, int, int
     assert inside == pytest.approx(both / min(left + both, both + right))
 
 
-def test_band_keys_when_computed_then_as_defined() -> None:
-    """Each key is the band's index and the hash of its rows."""
+def _four_each(buckets: bytes) -> list[bytes]:
+    return [buckets[at : at + 4] for at in range(0, len(buckets), 4)]
+
+
+def test_band_buckets_when_computed_then_name_band_and_rows() -> None:
+    """Equal rows of one band share a bucket; the same rows in another band do not."""
     signature = copy_signature(_set(0, 50), 128)
-    keys = band_keys(signature, PARAMS)
-    assert len(keys) == len(set(keys)) == 42
-    row = signature[5 * 12 : 6 * 12]
-    assert keys[5] == b"\x05" + hashlib.blake2b(row, digest_size=4).digest()
+    buckets = _four_each(band_buckets(signature, PARAMS))
+    assert len(buckets) == len(set(buckets)) == 42
+    changed = signature[:12] + bytes(12) + signature[24:]
+    others = _four_each(band_buckets(changed, PARAMS))
+    assert [a == b for a, b in zip(buckets, others, strict=True)] == [True, False] + [True] * 40
+    assert len(set(_four_each(band_buckets(signature[:12] * 42 + bytes(8), PARAMS)))) == 42
+    assert band_buckets(b"", PARAMS) == b""
 
 
-def test_band_keys_when_half_is_shared_then_some_band_agrees() -> None:
+def test_band_buckets_when_half_is_shared_then_some_band_agrees() -> None:
     """Recall at Jaccard .5 is .996: of forty pairs at most two may be missed."""
     missed = 0
     for i in range(40):
         a, b = _set(1000 * i, 1000 * i + 90), _set(1000 * i + 30, 1000 * i + 120)
-        keys = [set(band_keys(copy_signature(s, 128), PARAMS)) for s in (a, b)]
+        keys = [set(_four_each(band_buckets(copy_signature(s, 128), PARAMS))) for s in (a, b)]
         missed += not keys[0] & keys[1]
     assert missed <= 2
 
@@ -125,7 +132,9 @@ def test_story_slots_when_terms_are_reordered_then_same() -> None:
     assert story_slots(b"", 64) == b""
 
 
-def test_slot_keys_when_slots_given_then_index_and_term() -> None:
-    """A slot's key names the slot and the term that won it."""
-    slots = story_slots(_vector({7: 90}), 3)
-    assert slot_keys(slots) == [bytes([i]) + (7).to_bytes(4, "little") for i in range(3)]
+def test_slot_buckets_when_a_term_won_two_slots_then_two_buckets() -> None:
+    """A bucket is named by the slot and the term that won it."""
+    buckets = _four_each(slot_buckets(story_slots(_vector({7: 90}), 3)))
+    assert len(set(buckets)) == 3
+    assert buckets[:2] == _four_each(slot_buckets(story_slots(_vector({7: 20}), 2)))
+    assert slot_buckets(b"") == b""

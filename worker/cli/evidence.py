@@ -1,6 +1,5 @@
 """How `why` shows a decision: what the article was compared with, feature by feature."""
 
-import json
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -9,6 +8,7 @@ from rich.text import Text
 
 from worker.cli.common import iso, out, printable
 from worker.cli.show import fields, safe_url, table
+from worker.core.evidence import unpack
 from worker.core.stories import BIAS, WEIGHTS
 from worker.model import MatchPolicy
 from worker.steps.lookup import Found
@@ -32,7 +32,7 @@ def why_as_json(found: Found) -> dict[str, object]:
     return {
         "article": _article_as_json(article) if article else None,
         "entry": _row_as_json(row) if row else None,
-        "evidence": json.loads(article.evidence or "{}") if article else None,
+        "evidence": unpack(article.evidence) if article else None,
         "weights": {**WEIGHTS, "bias": BIAS},
     }
 
@@ -44,7 +44,7 @@ def print_why(found: Found, policy: MatchPolicy) -> None:
         _print_row(row)
     if article:
         _print_article(article)
-        _print_evidence(json.loads(article.evidence or "{}"), article, policy)
+        _print_evidence(unpack(article.evidence), article, policy)
 
 
 def _print_row(row: LedgerRow) -> None:

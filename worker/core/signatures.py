@@ -5,7 +5,6 @@ terms, one bucket per slot. Everything here is stable over processes and platfor
 the results for days.
 """
 
-import hashlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -23,6 +22,7 @@ SHINGLE_WIDTH = 3
 _SEED = 1  # datasketch's default; any fixed value does, but it may never change
 # On the labelled stream recall@16 of 64 slots: 1 gives .982, 1.5 gives .985 and reads a sixth less.
 _NAME_BONUS = 1.5
+_CHANCE = 2.0**-8  # that two unequal values agree in their low byte
 _MIX_A = np.uint64(0x9E3779B97F4A7C15)  # odd 64-bit constants of splitmix64 (Steele et al. 2014)
 _MIX_B = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_C = np.uint64(0x94D049BB133111EB)
@@ -81,12 +81,21 @@ def _base(num_perm: int) -> "MinHash":
     return _BASES[num_perm]
 
 
-def estimate_jaccard(a: bytes, b: bytes) -> float:
-    """Return the share of equal slots: an unbiased estimate of the Jaccard similarity.
+def low_bytes(signature: bytes) -> bytes:
+    """Return the low byte of each value of a signature: all that comparing two of them takes."""
+    return signature[::4]
 
-    Standard error sqrt(J(1-J)/k): .044 at J = .5 with 128 permutations.
+
+def estimate_jaccard(a: bytes, b: bytes) -> float:
+    """Return an unbiased estimate of the Jaccard similarity from two signatures' low bytes.
+
+    Of unequal values one pair in 256 agrees in its low byte by chance. Standard error at J = .5
+    with 128 permutations: .044, as with whole values.
+
+    Source: Li and König 2010, "b-bit minwise hashing", with b = 8.
     """
-    return float(np.mean(np.frombuffer(a, "<u4") == np.frombuffer(b, "<u4")))
+    equal = np.count_nonzero(np.frombuffer(a, np.uint8) == np.frombuffer(b, np.uint8)) / len(a)
+    return max(0.0, (float(equal) - _CHANCE) / (1.0 - _CHANCE))
 
 
 def containment(jaccard: float, n_a: int, n_b: int) -> float:
@@ -101,18 +110,14 @@ def containment(jaccard: float, n_a: int, n_b: int) -> float:
     return min(1.0, jaccard * (n_a + n_b) / ((1.0 + jaccard) * min(n_a, n_b)))
 
 
-def band_keys(signature: bytes, params: IndexParams) -> list[bytes]:
-    """Return the copy-index keys: a band index byte and a 4-byte hash of the band's rows.
+def band_buckets(signature: bytes, params: IndexParams) -> bytes:
+    """Return the copy buckets: for each band the 4-byte hash of its number and rows, end to end.
 
-    Two texts of Jaccard J share a key with probability 1 - (1 - J**rows)**bands: with 42 x 3,
+    Two texts of Jaccard J share a bucket with probability 1 - (1 - J**rows)**bands: with 42 x 3,
     .996 at J = .5, .76 at .33 and .04 at .1.
     """
-    width = 4 * params.copy_rows
-    return [
-        bytes([band])
-        + hashlib.blake2b(signature[band * width : (band + 1) * width], digest_size=4).digest()
-        for band in range(params.copy_bands)
-    ]
+    rows = np.frombuffer(signature, "<u4")[: params.copy_bands * params.copy_rows]
+    return _bucket_hashes(rows.reshape(-1, params.copy_rows)) if len(rows) else b""
 
 
 def story_slots(vector: bytes, slots: int) -> bytes:
@@ -138,6 +143,14 @@ def story_slots(vector: bytes, slots: int) -> bytes:
     return bytes(rows["term"][winner].astype("<u4").tobytes())
 
 
-def slot_keys(slots: bytes) -> list[bytes]:
-    """Return the story-index keys: a slot index byte and the 4-byte hash of the slot's term."""
-    return [bytes([i]) + slots[4 * i : 4 * i + 4] for i in range(len(slots) // 4)]
+def slot_buckets(slots: bytes) -> bytes:
+    """Return the story buckets: for each slot the 4-byte hash of its number and term, end to end."""
+    return _bucket_hashes(np.frombuffer(slots, "<u4")[:, None])
+
+
+def _bucket_hashes(values: NDArray[np.uint32]) -> bytes:
+    """Return a hash of each row of values and its number, as uint32 big-endian."""
+    mixed: NDArray[np.uint64] = np.arange(1, len(values) + 1, dtype=np.uint64)
+    for column in values.T.astype(np.uint64):
+        mixed = _mix(mixed * _MIX_A + column)
+    return (mixed >> np.uint64(32)).astype(">u4").tobytes()

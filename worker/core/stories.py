@@ -10,7 +10,7 @@ import numpy as np
 
 from worker.core.features import Article, Exemplars, Floats, arrange, measure
 from worker.core.salience import DocumentFrequencies
-from worker.core.signatures import containment, estimate_jaccard
+from worker.core.signatures import containment, estimate_jaccard, low_bytes
 from worker.model import (
     CopyCandidate,
     CopyOf,
@@ -101,8 +101,9 @@ def _copy_of(
 ) -> CopyOf | None:
     """Return the verified copy that was published first."""
     verified = []
+    mine = low_bytes(sketch.signature)
     for c in candidates:
-        jaccard = estimate_jaccard(sketch.signature, c.signature)
+        jaccard = estimate_jaccard(mine, c.signature)
         inside = containment(jaccard, sketch.shingles, c.shingles)
         contained = jaccard >= _CONTAINMENT_NEEDS and inside >= policy.copy_containment
         if jaccard >= policy.copy_jaccard or contained:

@@ -1,10 +1,10 @@
 """Attach one article to the story it belongs to: probe, decide, attach, again when a race was lost."""
 
 import hashlib
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from worker.core.evidence import pack, score_of
 from worker.core.stories import decide, keep_exemplars
 from worker.errors import ConflictError
 from worker.model import (
@@ -13,7 +13,6 @@ from worker.model import (
     CopyOf,
     Decision,
     EntryId,
-    Evidence,
     MatchPolicy,
     NewStory,
     Outcome,
@@ -92,7 +91,7 @@ def _attachment(member: Member, decision: Decision) -> Attachment:
         outcome=Outcome.ATTACHED,
         story_id=member.story_id,
         copy_of=member.original,
-        score=_score(decision),
+        score=score_of(decision),
         reason=reasons[type(decision)],
     )
 
@@ -112,7 +111,6 @@ def _known(known: Known, entry_id: EntryId) -> Attachment:
 def _membership(
     article: Article, sketch: Sketch, probe: Probe, decision: Decision, salt: int
 ) -> Membership:
-    evidence = explain(decision)
     match decision:
         case NewStory():
             story_id, version = with_salt(new_story_id(article), salt), OPENS
@@ -129,8 +127,8 @@ def _membership(
         version=version,
         exemplars=exemplars,
         copy_of=decision.article_id if isinstance(decision, CopyOf) else None,
-        score=_score(decision),
-        evidence=evidence,
+        score=score_of(decision),
+        evidence=pack(decision),
     )
 
 
@@ -138,36 +136,3 @@ def new_story_id(article: Article) -> StoryId:
     """Return the id of a story that this article opens: the same in every replay."""
     digest = hashlib.blake2b(article.article_id.encode(), digest_size=6, person=b"story")
     return StoryId(f"{article.lang}-{digest.hexdigest()}")
-
-
-def explain(decision: Decision) -> str:
-    """Return a decision and its evidence as JSON, for ``why``."""
-    document: dict[str, object] = {"decision": type(decision).__name__, "score": _score(decision)}
-    if isinstance(decision, CopyOf):
-        document |= {
-            "copy_of": decision.article_id,
-            "jaccard": round(decision.jaccard, 4),
-            "containment": round(decision.containment, 4),
-        }
-    document["candidates"] = _candidates(decision.evidence)
-    return json.dumps(document, separators=(",", ":"))
-
-
-def _candidates(evidence: Sequence[Evidence]) -> list[dict[str, object]]:
-    return [
-        {
-            "story": e.story_id,
-            "score": round(e.score, 4),
-            "features": {name: round(value, 4) for name, value in e.features.items()},
-            "shared": list(e.shared),
-        }
-        for e in evidence
-    ]
-
-
-def _score(decision: Decision) -> float:
-    return (
-        max(decision.jaccard, decision.containment)
-        if isinstance(decision, CopyOf)
-        else decision.score
-    )

@@ -8,6 +8,7 @@ import redis
 from worker.model import ArticleId, EntryId, StoryId
 from worker.store.client import store_errors
 from worker.store.keys import Keys
+from worker.store.packed import ArticleRecord, StoryRecord
 
 STEP = 200
 
@@ -66,24 +67,28 @@ class Census:
     def _step(self, lang: str, ids: list[StoryId]) -> list[StoryCount]:
         with self._client.pipeline(transaction=True) as pipe:
             for story_id in ids:
-                pipe.hmget(self._keys.story(story_id), "size", "copies")
+                pipe.get(self._keys.story(story_id))
                 pipe.zrange(self._keys.members(story_id), 0, -1)
                 pipe.hvals(self._keys.sources(story_id))
             answers = pipe.execute()
         counts = []
-        for story_id, (size, copies), raw_members, own in zip(
+        for story_id, raw, raw_members, own in zip(
             ids, answers[::3], answers[1::3], answers[2::3], strict=True
         ):
-            if size is None:
+            if raw is None:
                 continue  # it expired since the list was read
-            members = tuple(ArticleId(raw.decode()) for raw in raw_members)
+            story = StoryRecord.unpack(raw)
+            # A story of one article has no lists of members and publishers.
+            single = story.size == 1 and not raw_members and not own
+            named = [story.founder] if single else raw_members
+            members = tuple(ArticleId(name.decode()) for name in named)
             counts.append(
                 StoryCount(
                     story_id=story_id,
-                    size=int(size),
-                    copies=int(copies or 0),
+                    size=story.size,
+                    copies=story.copies,
                     members=members,
-                    own_accounts=sum(int(count) for count in own),
+                    own_accounts=1 if single else sum(int(count) for count in own),
                     strangers=self._strangers(lang, story_id, members),
                 )
             )
@@ -94,11 +99,11 @@ class Census:
     ) -> tuple[ArticleId, ...]:
         with self._client.pipeline(transaction=False) as pipe:
             for member in members:
-                pipe.hget(self._keys.article(lang, member), "story")
-            named = pipe.execute()
+                pipe.get(self._keys.article(lang, member))
+            records = pipe.execute()
         # A member past retention has no record any more; that is no offence.
         return tuple(
             member
-            for member, name in zip(members, named, strict=True)
-            if name is not None and name.decode() != story_id
+            for member, raw in zip(members, records, strict=True)
+            if raw is not None and ArticleRecord.unpack(raw).story.decode() != story_id
         )

@@ -6,17 +6,16 @@ is deleted article by article. What scripts compute is bounded by constants, nev
 
 import json
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import Enum
 from functools import lru_cache
-from typing import Any
 
 import msgpack
 import redis
 
 from worker.core.salience import DocumentFrequencies, df_offsets
-from worker.core.signatures import band_keys, slot_keys
+from worker.core.signatures import band_buckets, low_bytes, slot_buckets
 from worker.errors import FingerprintMismatchError, StoreError
 from worker.model import (
     Article,
@@ -31,14 +30,12 @@ from worker.model import (
 )
 from worker.store.client import store_errors
 from worker.store.keys import Keys
+from worker.store.packed import SAME_AS_REF, StoryRecord
 from worker.store.scripts import Scripts
 
-# How text becomes tokens, terms and signatures. Raised by every change to that: signatures of two
-# schemes do not meet.
-SCHEME = 1
-# Hashes of at most 128 fields are stored compactly by every Redis since 6.2; 4096 shards keep
-# them there up to some 10 000 articles a partition (about 50 new buckets an article).
-SHARDS = 4_096
+# How text becomes tokens, terms, signatures and buckets. Raised by every change to that: signatures
+# of two schemes do not meet.
+SCHEME = 2
 # Recall of the true story among the 16 that share the most telling buckets was .985 on the labelled
 # stream, .989 among 32. The decision's weights were fitted with 16.
 STORY_CANDIDATES = 16
@@ -87,7 +84,7 @@ class Membership:
     exemplars: tuple[bytes, ...]  # the story's from now on; none leaves them as they are
     copy_of: ArticleId | None
     score: float
-    evidence: str  # JSON, for `why`
+    evidence: bytes  # for `why`; see core.evidence
 
 
 class Index:
@@ -138,17 +135,17 @@ class Index:
                 "prefix": self._keys.lang_prefix(lang),
                 "lang": lang,
                 "partitions": self._partitions(now),
-                "shards": SHARDS,
                 **_buckets(sketch, self._params),
                 "most_copies": COPY_CANDIDATES,
                 "most_stories": STORY_CANDIDATES,
             },
         )
-        seq, copies, stories = msgpack.unpackb(packed, raw=True)
+        seq, ids_read, copies, stories = msgpack.unpackb(packed, raw=True)
         return Probe(
             seq=seq,
-            copies=tuple(_copy_candidate(fields) for fields in copies),
-            stories=tuple(_story_candidate(fields) for fields in stories),
+            ids_read=ids_read,
+            copies=tuple(_copy_candidate(text, story) for text, story in copies),
+            stories=tuple(_story_candidate(name, record) for name, record in stories),
         )
 
     def attach(
@@ -162,7 +159,7 @@ class Index:
         entry_id: EntryId,
     ) -> Member | Known | Refusal:
         """Make an article a member of a story, once, and let later articles find it."""
-        partition = self._partitions(now)[0]
+        partition, *_, oldest = self._partitions(now)
         answer = self._scripts.run(
             "attach",
             [self._keys.lang_prefix(article.lang) + "seq"],
@@ -176,7 +173,7 @@ class Index:
                 "at": article.at,
                 "article": article.article_id,
                 "article_raw": bytes.fromhex(article.article_id),
-                "fields": _article_fields(article, sketch, membership, entry_id),
+                "record": _article_record(article, sketch.shingles, membership, entry_id),
                 "source": article.source,
                 "title": article.title,
                 "story": membership.story_id,
@@ -184,9 +181,10 @@ class Index:
                 "version": membership.version,
                 "exemplars": pack_exemplars(membership.exemplars),
                 "copy_of": membership.copy_of or "",
+                "text": _text_record(article, sketch, self._params),
                 "partition": partition,
                 "partition_ttl": self._partition_ttl(partition, now),
-                "shards": SHARDS,
+                "outdated": oldest - 1,
                 "cap": self._params.bucket_cap,
                 "min_hits": RIVAL_HITS,
                 **_buckets(sketch, self._params),
@@ -237,7 +235,7 @@ class Index:
 
 def fingerprint(params: IndexParams) -> dict[str, object]:
     """Return everything that two indexes must share for one to read the other."""
-    return {**asdict(params), "shards": SHARDS, "scheme": SCHEME}
+    return {**asdict(params), "scheme": SCHEME}
 
 
 def pack_exemplars(vectors: Sequence[bytes]) -> bytes:
@@ -272,49 +270,59 @@ def _story_raw(story_id: StoryId) -> bytes:
 
 
 @lru_cache(maxsize=1)  # probe and attach of one article ask for the same
-def _buckets(sketch: Sketch, params: IndexParams) -> dict[str, list[bytes]]:
+def _buckets(sketch: Sketch, params: IndexParams) -> dict[str, bytes]:
     """Return the buckets of a sketch as the scripts take them."""
     return {
-        "bands": band_keys(sketch.signature, params) if sketch.signature else [],
-        "slots": slot_keys(sketch.slots),
+        "bands": band_buckets(sketch.signature, params),
+        "slots": slot_buckets(sketch.slots),
     }
 
 
-def _copy_candidate(fields: Sequence[bytes]) -> CopyCandidate:
+# What the copy level keeps of an article: raw id, shingles, published, and the signature's low bytes.
+_TEXT = struct.Struct(">8sId")
+
+
+def _text_record(article: Article, sketch: Sketch, params: IndexParams) -> bytes:
+    head = _TEXT.pack(bytes.fromhex(article.article_id), sketch.shingles, article.published_at)
+    return head + low_bytes(sketch.signature).ljust(params.num_perm, b"\0")
+
+
+def _copy_candidate(text: bytes, story: bytes) -> CopyCandidate:
+    article_raw, shingles, published_at = _TEXT.unpack_from(text)
     return CopyCandidate(
-        article_id=ArticleId(fields[0].decode()),
-        story_id=StoryId(fields[1].decode()),
-        shingles=int(fields[2]),
-        signature=fields[3],
-        published_at=float(fields[4]),
+        article_id=ArticleId(article_raw.hex()),
+        story_id=StoryId(story.decode()),
+        shingles=shingles,
+        signature=text[_TEXT.size :],
+        published_at=published_at,
     )
 
 
-def _story_candidate(fields: Sequence[Any]) -> StoryCandidate:
+def _story_candidate(name: bytes, record: bytes) -> StoryCandidate:
+    story = StoryRecord.unpack(record)
     return StoryCandidate(
-        story_id=StoryId(fields[0].decode()),
-        version=int(fields[1]),
-        size=int(fields[2]),
-        first_at=float(fields[3]),
-        last_at=float(fields[4]),
-        exemplars=unpack_exemplars(fields[5]),
+        story_id=StoryId(name.decode()),
+        version=story.version,
+        size=story.size,
+        first_at=story.first_at,
+        last_at=story.last_at,
+        exemplars=unpack_exemplars(story.exemplars),
     )
 
 
-def _article_fields(
-    article: Article, sketch: Sketch, membership: Membership, entry_id: EntryId
-) -> list[str | bytes]:
-    fields: Mapping[str, str | bytes] = {
-        "entry": entry_id,
-        "ref": article.ref,
-        "url": article.url,
-        "source": article.source,
-        "title": article.title,
-        "published_at": str(article.published_at),
-        "seen_at": str(article.seen_at),
-        "shingles": str(sketch.shingles),
-        "signature": sketch.signature,
-        "score": f"{membership.score:.4f}",
-        "evidence": membership.evidence,
-    }
-    return [part for name, value in fields.items() for part in (name, value)]
+def _article_record(
+    article: Article, shingles: int, membership: Membership, entry_id: EntryId
+) -> list[object]:
+    """Return an article's record from the third field on; the first two are attach's."""
+    return [
+        entry_id,
+        article.source,
+        article.published_at,
+        article.seen_at,
+        shingles,
+        round(membership.score, 4),
+        article.ref,
+        SAME_AS_REF if article.url == article.ref else article.url,
+        article.title,
+        membership.evidence,
+    ]

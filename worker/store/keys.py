@@ -17,17 +17,18 @@ explains why attach and settle are therefore two idempotent scripts and not one.
 | {ns}:entry:<id>               | hash   | the ledger entry, its stage, attempts and outcome        | retention once settled|
 | {ns}:quarantine               | zset   | entry id -> when it was given up                         | until retried, dropped|
 | {ns:lang}:seq                 | string | attaches so far                                          | as the namespace      |
-| {ns:lang}:recent              | zset   | the newest attaches: article + story, raw -> seq         | retention             |
+| {ns:lang}:recent              | zset   | the newest attaches: story, partition, number -> seq     | retention             |
 | {ns:lang}:stories             | zset   | story id -> when it last moved                           | retention             |
-| {ns:lang}:story:<id>          | hash   | size, times, version, exemplars                          | retention             |
-| {ns:lang}:members:<id>        | zset   | article id -> published                                  | retention             |
-| {ns:lang}:sources:<id>        | hash   | publisher -> own accounts (0 = reprints only)            | retention             |
-| {ns:lang}:article:<id>        | hash   | what scoring and pages need of an article                | retention             |
+| {ns:lang}:story:<id>          | string | msgpack list: version, size, times, exemplars, title …   | retention             |
+| {ns:lang}:members:<id>        | zset   | article id -> published; none for a story of one         | retention             |
+| {ns:lang}:sources:<id>        | hash   | publisher -> own accounts (0 = reprints only); the same  | retention             |
+| {ns:lang}:article:<id>        | string | msgpack list: story, publisher, address, evidence …      | retention             |
 | {ns:lang}:family:<id>         | string | of the texts that copy <id>, the one published first     | retention             |
-| {ns:lang}:c:<part>:<shard>    | hash   | copy buckets: band -> 8-byte article ids, newest first   | partition + window    |
-| {ns:lang}:s:<part>:<shard>    | hash   | story buckets: slot -> 6-byte story ids, newest first    | partition + window    |
+| {ns:lang}:c:<part>            | hash   | copy index: page -> 4-byte bucket + 3-byte number, ...   | partition + window    |
+| {ns:lang}:s:<part>            | hash   | story index: page -> 4-byte bucket + 6-byte story, ...   | partition + window    |
+| {ns:lang}:texts:<part>        | hash   | number / 16 -> 16 records: article id, low bytes ...     | partition + window    |
 | {ns:lang}:df:<part>           | string | BITFIELD u16: documents that hold a term                 | partition + window    |
-| {ns:lang}:docs:<part>         | string | documents counted in df:<part>                           | partition + window    |
+| {ns:lang}:docs:<part>         | string | articles of the partition; numbers the next one          | partition + window    |
 | {ns:lang}:events              | stream | story_opened, article_attached; newest 100 000           | retention             |
 """
 

@@ -1,6 +1,6 @@
 """Reading what was attached: stories and articles, for people and for other programs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import redis
@@ -8,6 +8,7 @@ import redis
 from worker.model import ArticleId, EntryId, StoryId
 from worker.store.client import store_errors
 from worker.store.keys import Keys, is_story_id, story_lang
+from worker.store.packed import SAME_AS_REF, ArticleRecord, StoryRecord
 
 # How far back a look-up for the nearest names goes, in stories.
 NEAREST_AMONG = 500
@@ -44,7 +45,7 @@ class StoredArticle:
     published_at: float
     seen_at: float
     shingles: int
-    evidence: str  # JSON
+    evidence: bytes  # core.evidence
 
 
 class Stories:
@@ -79,7 +80,12 @@ class Stories:
     @store_errors()
     def members(self, story_id: StoryId) -> tuple[StoredArticle, ...]:
         """Return a story's articles by time of publication; those past retention are left out."""
-        raw_ids = self._client.zrange(self._keys.members(story_id), 0, -1)
+        with self._client.pipeline(transaction=True) as pipe:
+            pipe.get(self._keys.story(story_id))
+            pipe.zrange(self._keys.members(story_id), 0, -1)
+            raw_story, raw_ids = pipe.execute()
+        if raw_story and not raw_ids:  # a story of one article has no list of them
+            raw_ids = [StoryRecord.unpack(raw_story).founder]
         ids = [ArticleId(raw.decode()) for raw in raw_ids]
         found = self._articles(story_lang(story_id), ids)
         return tuple(article for article in found if article)
@@ -87,7 +93,12 @@ class Stories:
     @store_errors()
     def sources(self, story_id: StoryId) -> dict[str, int]:
         """Return a story's publishers, each with the number of its own accounts."""
-        raw = self._client.hgetall(self._keys.sources(story_id))
+        with self._client.pipeline(transaction=True) as pipe:
+            pipe.get(self._keys.story(story_id))
+            pipe.hgetall(self._keys.sources(story_id))
+            raw_story, raw = pipe.execute()
+        if raw_story and not raw:  # a story of one article has no list of publishers
+            raw = {StoryRecord.unpack(raw_story).source: b"1"}
         return {name.decode(): int(count) for name, count in raw.items()}
 
     @store_errors()
@@ -112,64 +123,58 @@ class Stories:
     def _read(self, story_ids: Sequence[StoryId]) -> list[Story | None]:
         with self._client.pipeline(transaction=False) as pipe:
             for story_id in story_ids:
-                pipe.hgetall(self._keys.story(story_id))
+                pipe.get(self._keys.story(story_id))
                 pipe.hvals(self._keys.sources(story_id))
             answers = pipe.execute()
         return [
-            _story(story_id, fields, own) if fields else None
-            for story_id, fields, own in zip(story_ids, answers[::2], answers[1::2], strict=True)
+            _story(story_id, StoryRecord.unpack(raw), own) if raw else None
+            for story_id, raw, own in zip(story_ids, answers[::2], answers[1::2], strict=True)
         ]
 
     def _articles(self, lang: str, ids: Sequence[ArticleId]) -> list[StoredArticle | None]:
-        with self._client.pipeline(transaction=False) as pipe:
-            for article_id in ids:
-                pipe.hgetall(self._keys.article(lang, article_id))
-            raw_articles = pipe.execute()
-        fields = [{k.decode(): v for k, v in raw.items()} for raw in raw_articles]
+        if not ids:
+            return []
+        raw = self._client.mget([self._keys.article(lang, article_id) for article_id in ids])
+        records = [ArticleRecord.unpack(one) if one else None for one in raw]
         # A family's root carries no root of its own, so every article asks for its family.
-        roots = [f.get("root", b"").decode() or i for f, i in zip(fields, ids, strict=True)]
+        roots = [(r.root.decode() if r else "") or i for r, i in zip(records, ids, strict=True)]
         family = self._keys.lang_prefix(lang) + "family:"
-        originals = self._client.mget([family + root for root in roots]) if roots else []
+        originals = self._client.mget([family + root for root in roots])
         return [
-            _article(article_id, f, original) if f else None
-            for article_id, f, original in zip(ids, fields, originals, strict=True)
+            _article(article_id, record, original) if record else None
+            for article_id, record, original in zip(ids, records, originals, strict=True)
         ]
 
 
-def _story(story_id: StoryId, raw: Mapping[bytes, bytes], own: Sequence[bytes]) -> Story:
+def _story(story_id: StoryId, record: StoryRecord, own: Sequence[bytes]) -> Story:
     return Story(
         story_id=story_id,
-        title=raw.get(b"title", b"").decode(),
-        articles=int(raw.get(b"size", 0)),
-        reprints=int(raw.get(b"copies", 0)),
-        sources=len(own),
-        own_accounts=sum(int(count) > 0 for count in own),
-        first_at=float(raw.get(b"first_at", 0)),
-        last_at=float(raw.get(b"last_at", 0)),
-        opened_at=float(raw.get(b"opened_at", 0)),
+        title=record.title.decode(),
+        articles=record.size,
+        reprints=record.copies,
+        sources=len(own) or 1,
+        own_accounts=sum(int(count) > 0 for count in own) if own else 1,
+        first_at=float(record.first_at),
+        last_at=float(record.last_at),
+        opened_at=float(record.opened_at),
     )
 
 
-def _article(
-    article_id: ArticleId, fields: Mapping[str, bytes], original: bytes | None
-) -> StoredArticle:
+def _article(article_id: ArticleId, record: ArticleRecord, original: bytes | None) -> StoredArticle:
     first = ArticleId(original.decode()) if original else None
-
-    def text(name: str) -> str:
-        return fields.get(name, b"").decode()
-
+    ref, url = record.ref.decode(), record.url.decode()
     return StoredArticle(
         article_id=article_id,
-        entry_id=EntryId(text("entry")),
-        ref=text("ref"),
-        url=text("url"),
-        source=text("source"),
-        title=text("title"),
-        story_id=StoryId(text("story")),
+        entry_id=EntryId(record.entry.decode()),
+        ref=ref,
+        url=ref if url == SAME_AS_REF else url,
+        source=record.source.decode(),
+        title=record.title.decode(),
+        story_id=StoryId(record.story.decode()),
         copy_of=None if first == article_id else first,
-        score=float(text("score") or 0),
-        published_at=float(text("published_at") or 0),
-        seen_at=float(text("seen_at") or 0),
-        shingles=int(text("shingles") or 0),
-        evidence=text("evidence"),
+        score=float(record.score),
+        published_at=float(record.published_at),
+        seen_at=float(record.seen_at),
+        shingles=record.shingles,
+        evidence=record.evidence,
     )

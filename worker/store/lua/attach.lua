@@ -2,19 +2,27 @@
 --
 -- KEYS[1]  {ns:lang}:seq    every other key has the same prefix, so the same hash tag and slot
 -- ARGV[1]  map: prefix, lang, seq (of the probe), now, ttl (retention, s), published_at, at (event clock),
---            article, article_raw, fields (flat name, value list), source, title,
+--            article, article_raw, record (list, from `entry` on), source, title,
 --            story, story_raw, version (of the probe; 0 opens the story, -1 takes any),
 --            exemplars ('' leaves them),
 --            copy_of ('' or the id of the article that this one copies),
---            partition, partition_ttl, shards, cap, min_hits, bands, slots, df (bucket numbers)
+--            text (what the copy level keeps of the article),
+--            partition, partition_ttl, outdated (a partition that no probe looks at any more),
+--            cap, min_hits, bands, slots (bucket hashes, end to end), df (bucket numbers)
 -- return   {'attached', original}  done; `original` is the id of the text published first, or ''
 --          {'known', story, entry} this article is a member already, claimed as `entry`
 --          {'conflict'}            the index changed since the probe in a way that may matter
 --          {'taken'}               another story has this new id: choose another one
 --
+-- Records are msgpack lists. An article: story, root, entry, source, published_at, then what no
+-- script reads. A story: version, size, copies, first_at, last_at, exemplars, opened_at, founder,
+-- its publisher, title.
+--
 -- Two workers can never open two stories for one event: an attach is only accepted when no article
 -- that shares enough buckets with this one came in since its probe, as if one worker had done both.
---@include buckets
+--@include pages
+--@include insert
+--@include texts
 local RECENT = 512         -- attaches remembered for that check; older probes must be repeated
 local MAX_EVENTS = 100000
 local TRIM = 16            -- expired stories taken off the list at most by one attach
@@ -24,8 +32,15 @@ local article_key = prefix .. 'article:' .. a.article
 local story_key = prefix .. 'story:' .. a.story
 local recent_key = prefix .. 'recent'
 
-local known = redis.call('HMGET', article_key, 'story', 'entry')
-if known[1] then return {'known', known[1], known[2] or ''} end
+local function read_record(key)
+  local raw = redis.call('GET', key)
+  return raw and cmsgpack.unpack(raw)
+end
+
+local function read_article(id) return read_record(prefix .. 'article:' .. id) end
+
+local known = read_record(article_key)
+if known then return {'known', known[1], known[3]} end
 
 -- Who came since the probe?
 local seq = tonumber(redis.call('GET', KEYS[1]) or '0')
@@ -34,33 +49,31 @@ if seq > a.seq then
   if #since < seq - a.seq then return {'conflict'} end
   local new_articles, new_stories = {}, {}
   for _, member in ipairs(since) do
-    new_articles[string.sub(member, 1, 8)] = true
-    new_stories[string.sub(member, 9, 14)] = true
+    new_stories[string.sub(member, 1, 6)] = true
+    new_articles[string.sub(member, 7)] = true
   end
   -- A rival of a moment ago may have written to the partition before, if one began just now.
   local lately = {a.partition, a.partition - 1}
-  local hits, _, order = look_up(prefix, 'c', lately, a.shards, a.bands, 8)
+  local hits, _, order = look_up(prefix, 'c', lately, a.bands, 7, true)
   for _, id in ipairs(order) do
     if new_articles[id] then return {'conflict'} end
   end
-  hits, _, order = look_up(prefix, 's', lately, a.shards, a.slots, 6)
+  hits, _, order = look_up(prefix, 's', lately, a.slots, 10, false)
   for _, id in ipairs(order) do
     if new_stories[id] and hits[id] >= a.min_hits then return {'conflict'} end
   end
 end
 
 local opens = a.version == 0
+local story = read_record(story_key)
 if opens then
-  if redis.call('EXISTS', story_key) == 1 then return {'taken'} end
-else
-  local version = tonumber(redis.call('HGET', story_key, 'version'))
-  if not version or (a.version >= 0 and version ~= a.version) then return {'conflict'} end
+  if story then return {'taken'} end
+  story = {0, 0, 0, a.at, a.at, '', a.now, a.article, a.source, a.title}
+elseif not story or (a.version >= 0 and story[1] ~= a.version) then
+  return {'conflict'}
 end
-local copied = nil
-if a.copy_of ~= '' then
-  copied = redis.call('HMGET', prefix .. 'article:' .. a.copy_of, 'root', 'source')
-  if not copied[2] then return {'conflict'} end -- it expired since the probe
-end
+local copied = a.copy_of ~= '' and read_article(a.copy_of)
+if a.copy_of ~= '' and not copied then return {'conflict'} end -- it expired since the probe
 
 -- From here on only writes.
 seq = seq + 1
@@ -68,104 +81,77 @@ redis.call('SET', KEYS[1], seq)
 
 -- A family is the texts that copy each other: its root is the one that came first, its original
 -- the one that was published first, so that the order of arrival does not decide who reprints whom.
-local sources_key = prefix .. 'sources:' .. a.story
+local sources_key, members_key = prefix .. 'sources:' .. a.story, prefix .. 'members:' .. a.story
+local function count_own(source, own)
+  redis.call('HINCRBY', sources_key, source, own)
+end
+
+-- A story of one article, as most are, has no lists of members and publishers.
+if story[2] == 1 then
+  local founder = read_article(story[8])
+  count_own(story[9], 1)
+  redis.call('ZADD', members_key, founder and founder[5] or story[4], story[8])
+end
 local root, original, own = '', '', 1
 if copied then
-  root = copied[1] ~= '' and copied[1] or a.copy_of
+  root = copied[2] ~= '' and copied[2] or a.copy_of
   local family_key = prefix .. 'family:' .. root
   original = redis.call('GET', family_key) or root
-  local first = redis.call('HMGET', prefix .. 'article:' .. original, 'published_at', 'source')
-  if first[1] and a.published_at < tonumber(first[1]) then
-    redis.call('HINCRBY', sources_key, first[2], -1)
+  local first = read_article(original)
+  if first and a.published_at < first[5] then
+    count_own(first[4], -1)
     original = a.article
   else
     own = 0
   end
   redis.call('SET', family_key, original, 'EX', a.ttl)
 end
-redis.call('HINCRBY', sources_key, a.source, own)
-redis.call('EXPIRE', sources_key, a.ttl)
-
-redis.call('HSET', article_key, 'story', a.story, 'root', root, unpack(a.fields))
-redis.call('EXPIRE', article_key, a.ttl)
-redis.call('ZADD', prefix .. 'members:' .. a.story, a.published_at, a.article)
-redis.call('EXPIRE', prefix .. 'members:' .. a.story, a.ttl)
-
-if opens then
-  redis.call('HSET', story_key, 'founder', a.article, 'title', a.title, 'opened_at', a.now,
-    'first_at', a.at, 'last_at', a.at, 'copies', 0)
-else
-  local times = redis.call('HMGET', story_key, 'first_at', 'last_at')
-  redis.call('HSET', story_key, 'first_at', math.min(tonumber(times[1]), a.at),
-    'last_at', math.max(tonumber(times[2]), a.at))
-  if copied then redis.call('HINCRBY', story_key, 'copies', 1) end
+if story[2] > 0 then
+  count_own(a.source, own)
+  redis.call('ZADD', members_key, a.published_at, a.article)
+  redis.call('EXPIRE', sources_key, a.ttl)
+  redis.call('EXPIRE', members_key, a.ttl)
 end
-if a.exemplars ~= '' then redis.call('HSET', story_key, 'exemplars', a.exemplars) end
-redis.call('HINCRBY', story_key, 'size', 1)
-redis.call('HINCRBY', story_key, 'version', 1)
-redis.call('EXPIRE', story_key, a.ttl)
+redis.call('SET', article_key, cmsgpack.pack({a.story, root, unpack(a.record)}), 'EX', a.ttl)
+
+story[1], story[2] = story[1] + 1, story[2] + 1
+if copied then story[3] = story[3] + 1 end
+story[4], story[5] = math.min(story[4], a.at), math.max(story[5], a.at)
+if a.exemplars ~= '' then story[6] = a.exemplars end
+redis.call('SET', story_key, cmsgpack.pack(story), 'EX', a.ttl)
 redis.call('ZADD', prefix .. 'stories', a.now, a.story)
-redis.call('EXPIRE', prefix .. 'stories', a.ttl)
 local expired = redis.call('ZRANGEBYSCORE', prefix .. 'stories', '-inf', a.now - a.ttl,
   'LIMIT', 0, TRIM)
 if #expired > 0 then redis.call('ZREM', prefix .. 'stories', unpack(expired)) end
 
--- Return a bucket with an id at its head: no repeats, at most `cap` ids.
-local function with_head(ids, id)
-  local width = #id
-  if not string.find(ids, id, 1, true) then
-    return id .. string.sub(ids, 1, (a.cap - 1) * width)
-  end
-  local kept = {id}
-  for i = 1, #ids, width do
-    local other = string.sub(ids, i, i + width - 1)
-    if other ~= id and #kept < a.cap then kept[#kept + 1] = other end
-  end
-  return table.concat(kept)
-end
-
-local function put(level, buckets, id)
-  local shard_order, fields = by_shard(a.shards, buckets)
-  local base = prefix .. level .. ':' .. a.partition .. ':'
-  for _, shard in ipairs(shard_order) do
-    local key, changed = base .. shard, {}
-    local found = redis.call('HMGET', key, unpack(fields[shard]))
-    for i, bucket in ipairs(fields[shard]) do
-      local ids = found[i] or ''
-      if string.sub(ids, 1, #id) ~= id then
-        changed[#changed + 1] = bucket
-        changed[#changed + 1] = with_head(ids, id)
-      end
-    end
-    if #changed > 0 and redis.call('HSET', key, unpack(changed)) == redis.call('HLEN', key) then
-      redis.call('EXPIRE', key, a.partition_ttl) -- all its fields are new, so is the key
-    end
-  end
-end
-put('c', a.bands, a.article_raw)
-put('s', a.slots, a.story_raw)
-
-local df_key, docs_key = prefix .. 'df:' .. a.partition, prefix .. 'docs:' .. a.partition
+-- The index.
+local function of(level, partition) return prefix .. level .. ':' .. partition end
+local number = redis.call('INCR', of('docs', a.partition)) - 1
+local place = string.char(math.floor(number / 65536) % 256, math.floor(number / 256) % 256, number % 256)
+keep_text(prefix, a.partition, number, a.text)
+insert(of('c', a.partition), a.bands, place, a.cap)
+insert(of('s', a.partition), a.slots, a.story_raw, a.cap)
 if #a.df > 0 then
   local ops = {'OVERFLOW', 'SAT'}
   for _, bucket in ipairs(a.df) do
-    ops[#ops + 1] = 'INCRBY'
-    ops[#ops + 1] = 'u16'
-    ops[#ops + 1] = '#' .. bucket
-    ops[#ops + 1] = '1'
+    local at = #ops
+    ops[at + 1], ops[at + 2], ops[at + 3], ops[at + 4] = 'INCRBY', 'u16', '#' .. bucket, 1
   end
-  redis.call('BITFIELD', df_key, unpack(ops))
+  redis.call('BITFIELD', of('df', a.partition), unpack(ops))
 end
-if redis.call('INCR', docs_key) == 1 then
-  redis.call('EXPIRE', docs_key, a.partition_ttl)
-  redis.call('EXPIRE', df_key, a.partition_ttl)
+if number == 0 then
+  for _, level in ipairs({'docs', 'texts', 'c', 's', 'df'}) do
+    redis.call('EXPIRE', of(level, a.partition), a.partition_ttl)
+    redis.call('UNLINK', of(level, a.outdated)) -- frees memory beside the server's own work
+  end
 end
 
-redis.call('ZADD', recent_key, seq, a.article_raw .. a.story_raw)
+redis.call('ZADD', recent_key, seq, a.story_raw .. a.partition .. ':' .. place)
 redis.call('ZREMRANGEBYRANK', recent_key, 0, -RECENT - 1)
-redis.call('EXPIRE', recent_key, a.ttl)
 redis.call('XADD', prefix .. 'events', 'MAXLEN', '~', MAX_EVENTS, '*',
   'type', opens and 'story_opened' or 'article_attached', 'story', a.story, 'article', a.article,
   'original', original, 'at', a.now)
-redis.call('EXPIRE', prefix .. 'events', a.ttl)
+for _, name in ipairs({'stories', 'recent', 'events'}) do
+  redis.call('EXPIRE', prefix .. name, a.ttl)
+end
 return {'attached', original ~= a.article and original or ''}

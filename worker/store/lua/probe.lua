@@ -1,15 +1,17 @@
 -- The few articles and stories that share most buckets with an article. Reads only.
 --
 -- KEYS[1]  {ns:lang}:seq    every other key has the same prefix, so the same hash tag and slot
--- ARGV[1]  map: prefix, partitions (newest first), shards, bands, slots (5-byte buckets),
---               most_copies, most_stories (candidates)
--- return   msgpack of {seq,
---           {article id, story id, shingles, signature, published_at} ...,
---           {story id, version, size, first_at, last_at, exemplars} ...}
+-- ARGV[1]  map: prefix, lang, partitions (newest first), bands, slots (4-byte bucket hashes, end to
+--               end), most_copies, most_stories (candidates)
+-- return   msgpack of {seq, ids read,
+--           {text record (article id, shingles, published, signature), story} ...,
+--           {story, story record} ...}
 --
--- Cost: (bands + slots) x partitions HGETs and an HMGET a candidate, whatever the index holds. It
--- walks over at most (bands + slots) x partitions x cap ids, in practice some hundreds.
---@include buckets
+-- Cost: two commands a level and partition, one a copy candidate and one for all stories, whatever
+-- the index holds. It walks over at most (bands + slots) x partitions x cap ids, in practice some
+-- hundreds.
+--@include pages
+--@include texts
 local a = cmsgpack.unpack(ARGV[1])
 
 -- The ids of most weight; of equals, the one met first (newest). Most ids fail the first
@@ -31,22 +33,25 @@ local function best(weights, order, limit)
 end
 
 local copies = {}
-local _, weights, order = look_up(a.prefix, 'c', a.partitions, a.shards, a.bands, 8)
-for _, raw in ipairs(best(weights, order, a.most_copies)) do
-  local id = hex(raw)
-  local f = redis.call('HMGET', a.prefix .. 'article:' .. id,
-    'story', 'shingles', 'signature', 'published_at')
-  if f[1] then copies[#copies + 1] = {id, f[1], f[2], f[3], f[4]} end
+local _, weights, order, read = look_up(a.prefix, 'c', a.partitions, a.bands, 7, true)
+for _, id in ipairs(best(weights, order, a.most_copies)) do
+  local text = read_text(a.prefix, id)
+  local record = text and redis.call('GET', a.prefix .. 'article:' .. hex(string.sub(text, 1, 8)))
+  if record then copies[#copies + 1] = {text, cmsgpack.unpack(record)[1]} end
 end
 
-local stories = {}
-_, weights, order = look_up(a.prefix, 's', a.partitions, a.shards, a.slots, 6)
-for _, raw in ipairs(best(weights, order, a.most_stories)) do
-  local id = a.lang .. '-' .. hex(raw)
-  local f = redis.call('HMGET', a.prefix .. 'story:' .. id,
-    'version', 'size', 'first_at', 'last_at', 'exemplars')
-  if f[1] then stories[#stories + 1] = {id, f[1], f[2], f[3], f[4], f[5]} end
+local stories, keys, read_too = {}, {}, 0
+_, weights, order, read_too = look_up(a.prefix, 's', a.partitions, a.slots, 10, false)
+local chosen = best(weights, order, a.most_stories)
+for i, raw in ipairs(chosen) do
+  chosen[i] = a.lang .. '-' .. hex(raw)
+  keys[i] = a.prefix .. 'story:' .. chosen[i]
+end
+if #keys > 0 then
+  for i, record in ipairs(redis.call('MGET', unpack(keys))) do
+    if record then stories[#stories + 1] = {chosen[i], record} end
+  end
 end
 
 -- Packed: as nested replies, reading some hundred values would cost the client a millisecond.
-return cmsgpack.pack({tonumber(redis.call('GET', KEYS[1]) or '0'), copies, stories})
+return cmsgpack.pack({tonumber(redis.call('GET', KEYS[1]) or '0'), read + read_too, copies, stories})
