@@ -8,7 +8,7 @@ import pytest
 
 from worker.core.evidence import unpack
 from worker.errors import FingerprintMismatchError
-from worker.model import EntryId, Outcome
+from worker.model import ArticleId, EntryId, Outcome, Probe, StoryId
 from worker.settings import DAY_S, load_settings
 from worker.steps.attach import Attachment
 from worker.steps.audit import audit
@@ -26,6 +26,9 @@ QUAKE_TOLD_AGAIN = """Eleven people were injured when a 6.1 earthquake shook the
 on Tuesday. In Olvany, two storeys of a school collapsed; teams with dogs were looking for anyone
 trapped, governor Mirela Dusan told reporters. A landslide cut the highway to Tarsk and nine
 villages beside the Sova had no electricity, the seismology office in Tarsk reported."""
+QUAKE_THIRD = """Searchers with dogs combed a collapsed school in Olvany on Tuesday after a quake of
+magnitude 6.1 hit the Kerevan valley. Mirela Dusan, the governor, put the number of injured at eleven.
+Nine villages on the Sova were without power and the road to Tarsk was cut by a landslide."""
 CUP = """Northgate Rovers lifted the league cup for the first time in forty years after beating
 Harbour Athletic on penalties at the Lindqvist stadium. Goalkeeper Anton Brehm saved three spot
 kicks in front of 31,000 supporters. Coach Petra Valdes praised a young side that finished the
@@ -190,6 +193,63 @@ def test_evidence_names_the_candidates_and_shared_terms(context: Context) -> Non
     assert evidence["candidates"][0]["features"]
     assert any("kerevan" in word for word in evidence["candidates"][0]["shared"])
     assert members["b"].score == pytest.approx(second.score, abs=1e-4)
+
+
+def _two_stories(context: Context) -> tuple[Probe, list[str]]:
+    """Two stories of the quake, opened side by side: three articles and a reprint in one, one in the other."""
+    _attach(context, "a", QUAKE)
+    first = _attach(context, "b", QUAKE_TOLD_AGAIN)
+    _attach(context, "c", f"{QUAKE} More soon.")
+    sketch = a_sketch(QUAKE_THIRD, PARAMS)
+    context.index.attach(
+        an_article("d", source="d.example"), sketch, _opening("en-0123456789ab"), seq=3, now=NOW,
+        entry_id=EntryId("entry-d"),
+    )  # fmt: skip
+    probe = context.index.probe("en", sketch, now=NOW)
+    return probe, [first.story_id, "en-0123456789ab"]
+
+
+def test_merge_when_two_stories_are_one_then_one_story_with_both_names(context: Context) -> None:
+    """Articles, publishers, reprints and times add up; the old id stands for the story."""
+    probe, ids = _two_stories(context)
+    stories = {s.story_id: s for s in probe.stories}
+    into, other = (stories[StoryId(i)] for i in ids)
+    events = f"{context.keys.lang_prefix('en')}events"
+    assert context.index.merge(into, other, into.exemplars, bridge=ArticleId("0" * 16), now=NOW)
+    story = context.stories.story(StoryId(ids[1]))
+    assert story is not None
+    assert story.story_id == ids[0]
+    assert (story.articles, story.reprints, story.sources, story.own_accounts) == (4, 1, 4, 3)
+    assert [s.story_id for s in context.stories.newest(limit=5, lang="en")] == [ids[0]]
+    assert {m.story_id for m in context.stories.members(StoryId(ids[1]))} == {ids[0]}
+    assert sorted(context.stories.sources(StoryId(ids[1]))) == [f"{n}.example" for n in "abcd"]
+    [(_, told)] = context.client.xrevrange(events, count=1)
+    assert (told[b"type"], told[b"merged"]) == (b"stories_merged", ids[1].encode())
+    assert _is_sound(context)
+
+
+def test_probe_when_a_story_was_merged_then_finds_the_story_it_is_now(context: Context) -> None:
+    """The index still has the old id in its buckets; an article joins the story of today."""
+    probe, ids = _two_stories(context)
+    stories = {s.story_id: s for s in probe.stories}
+    into, other = (stories[StoryId(i)] for i in ids)
+    assert context.index.merge(into, other, into.exemplars, bridge=ArticleId("0" * 16), now=NOW)
+    again = context.index.probe("en", a_sketch(QUAKE_THIRD, PARAMS), now=NOW)
+    assert [s.story_id for s in again.stories] == [ids[0]]
+    reprint = _attach(context, "e", f"{QUAKE_THIRD} Share this.")
+    assert (reprint.story_id, reprint.reason) == (ids[0], "copy")
+    assert _is_sound(context)
+
+
+def test_merge_when_a_story_changed_since_then_writes_nothing(context: Context) -> None:
+    """A merge is decided on two stories as they were; a rival's attach makes it void."""
+    probe, ids = _two_stories(context)
+    _attach(context, "e", QUAKE_TOLD_AGAIN + " Aid is on its way.")
+    stories = {s.story_id: s for s in probe.stories}
+    into, other = (stories[StoryId(i)] for i in ids)
+    assert not context.index.merge(into, other, into.exemplars, bridge=ArticleId("0" * 16), now=NOW)
+    assert context.stories.totals("en")["stories"] == 2
+    assert _is_sound(context)
 
 
 def test_index_of_another_make_is_refused(context: Context) -> None:

@@ -42,7 +42,7 @@ def _replay(
     work = context.settings.work.model_copy(update={"cpu_s": cpu_s})
     limited = replace(context, settings=context.settings.model_copy(update={"work": work}))
     with replay_steps(limited, workers) as steps:
-        return list(steps.run(in_event_order(dated(records, now=NOON))))
+        return steps.in_the_end(list(steps.run(in_event_order(dated(records, now=NOON)))))
 
 
 @pytest.fixture

@@ -95,7 +95,7 @@ def test_four_reports_are_one_story_in_every_order_of_a_replay(
         slugs = _arrival(order)
         records = [_record(s, seeds[s].draft, 1.8e9 + 60 * i) for i, s in enumerate(slugs)]
         with replay_steps(_context(context, f"order-{number}"), workers) as steps:
-            done = list(steps.run(records))
+            done = steps.in_the_end(list(steps.run(records)))
         _check({str(r.record.name): r.story_id for r in done}, order)
         _check_reprints(done)
 
@@ -133,7 +133,7 @@ def test_the_four_originals_are_one_story_also_inside_a_large_stream(
     for number, sources in enumerate([originals, [stream, *originals]]):
         records = dated([r for s in sources for r in _records(s, now)], now=now)
         with replay_steps(_context(context, f"originals-{number}"), workers=2) as steps:
-            done = list(steps.run(in_event_order(records)))
+            done = steps.in_the_end(list(steps.run(in_event_order(records))))
         four = {r.story_id for r in done if str(r.record.name) in {Path(p).stem for p in originals}}
         members = [r for r in done if r.story_id in four]
         assert (len(four), len(members)) == (1, 4)

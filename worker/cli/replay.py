@@ -116,7 +116,7 @@ def run_replay(context: Context, records: Sequence[Record], workers: int) -> lis
             done.append(replayed)
             rate = len(done) / max(time.monotonic() - started, 1e-9)
             progress.update(task, advance=1, rate=f"{rate:.0f}/s")
-        return done
+        return steps.in_the_end(done)
 
 
 def _opened_for_writing(path: Path) -> IO[str]:

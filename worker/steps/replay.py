@@ -5,7 +5,7 @@ answer does not depend on how many workers there are.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from worker.model import Article, ArticleId, Outcome, Rejected, StoryId
 from worker.steps.attach import Attacher, Attachment
@@ -62,6 +62,12 @@ class Replay:
             else:
                 done = first[record.article_id] = self._one(record, next(results), first)
                 yield done
+
+    def in_the_end(self, done: Sequence[Replayed]) -> list[Replayed]:
+        """Return the same with each story as it is now: later records may have merged it."""
+        stories = {r.story_id for r in done if r.story_id}
+        current = {story_id: self.stories.current(story_id) for story_id in stories}
+        return [replace(r, story_id=current[r.story_id]) if r.story_id else r for r in done]
 
     def _one(self, record: Record, result: Result, done: Mapping[ArticleId, Replayed]) -> Replayed:
         if isinstance(result, Prepared):

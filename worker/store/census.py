@@ -8,7 +8,7 @@ import redis
 from worker.model import ArticleId, EntryId, StoryId
 from worker.store.client import store_errors
 from worker.store.keys import Keys
-from worker.store.packed import ArticleRecord, StoryRecord
+from worker.store.packed import ArticleRecord, StoryRecord, merged_into
 
 STEP = 200
 
@@ -75,8 +75,8 @@ class Census:
         for story_id, raw, raw_members, own in zip(
             ids, answers[::3], answers[1::3], answers[2::3], strict=True
         ):
-            if raw is None:
-                continue  # it expired since the list was read
+            if raw is None or merged_into(raw):
+                continue  # it expired, or became part of another one, since the list was read
             story = StoryRecord.unpack(raw)
             # A story of one article has no lists of members and publishers.
             single = story.size == 1 and not raw_members and not own

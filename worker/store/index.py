@@ -29,7 +29,7 @@ from worker.model import (
     StoryId,
 )
 from worker.store.client import store_errors
-from worker.store.keys import Keys
+from worker.store.keys import Keys, story_lang
 from worker.store.packed import SAME_AS_REF, StoryRecord
 from worker.store.scripts import Scripts
 
@@ -197,6 +197,37 @@ class Index:
         if answer[0] == b"known":
             return Known(story_id=StoryId(answer[1].decode()), entry_id=EntryId(answer[2].decode()))
         return Refusal(answer[0].decode())
+
+    def merge(
+        self,
+        into: StoryCandidate,
+        other: StoryCandidate,
+        exemplars: Sequence[bytes],
+        *,
+        bridge: ArticleId,
+        now: float,
+    ) -> bool:
+        """Make a story part of another one, unless either changed since it was probed.
+
+        Its id stands for the other story's from then on, and its articles are members of that one.
+        """
+        prefix = self._keys.lang_prefix(story_lang(into.story_id))
+        return bool(
+            self._scripts.run(
+                "merge",
+                [prefix + "seq"],
+                {
+                    "prefix": prefix,
+                    "into": into.story_id,
+                    "from": other.story_id,
+                    "versions": [into.version, other.version],
+                    "exemplars": pack_exemplars(exemplars),
+                    "bridge": bridge,
+                    "now": now,
+                    "ttl": self._retention_s,
+                },
+            )
+        )
 
     @store_errors()
     def frequencies(self, lang: str, *, seq: int, now: float) -> DocumentFrequencies:

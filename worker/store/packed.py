@@ -1,4 +1,4 @@
-"""The records of articles and stories as they lie in Redis: msgpack lists, written by attach.
+"""The records of articles and stories as they lie in Redis: msgpack lists, written by scripts.
 
 A hash whose values are longer than 64 bytes costs some 60 bytes a field in Redis; a packed string
 costs two.
@@ -11,6 +11,7 @@ import msgpack
 from worker.errors import StoreError
 
 SAME_AS_REF = "="
+_LIST_OF_ONE = b"\x91"
 
 
 class StoryRecord(NamedTuple):
@@ -71,3 +72,8 @@ def _fields(raw: bytes, count: int) -> list[Any]:
     if not isinstance(fields, list) or len(fields) != count:
         raise StoreError(f"a record in Redis does not have its {count} fields")
     return fields
+
+
+def merged_into(raw: bytes) -> str:
+    """Return the id of the story that another one became part of, from its record; else nothing."""
+    return msgpack.unpackb(raw)[0] if raw[:1] == _LIST_OF_ONE else ""

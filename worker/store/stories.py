@@ -8,7 +8,7 @@ import redis
 from worker.model import ArticleId, EntryId, StoryId
 from worker.store.client import store_errors
 from worker.store.keys import Keys, is_story_id, story_lang
-from worker.store.packed import SAME_AS_REF, ArticleRecord, StoryRecord
+from worker.store.packed import SAME_AS_REF, ArticleRecord, StoryRecord, merged_into
 
 # How far back a look-up for the nearest names goes, in stories.
 NEAREST_AMONG = 500
@@ -74,12 +74,20 @@ class Stories:
 
     @store_errors()
     def story(self, story_id: StoryId) -> Story | None:
-        """Return one story, or None when there is none of this id."""
-        return self._read([story_id])[0] if is_story_id(story_id) else None
+        """Return one story, by any id it ever had, or None when there is none."""
+        return self._read([self.current(story_id)])[0] if is_story_id(story_id) else None
+
+    @store_errors()
+    def current(self, story_id: StoryId) -> StoryId:
+        """Return the id that a story has by now: its own, or that of the one it became part of."""
+        raw = self._client.get(self._keys.story(story_id))
+        other = merged_into(raw) if raw else ""
+        return self.current(StoryId(other)) if other else story_id
 
     @store_errors()
     def members(self, story_id: StoryId) -> tuple[StoredArticle, ...]:
         """Return a story's articles by time of publication; those past retention are left out."""
+        story_id = self.current(story_id)
         with self._client.pipeline(transaction=True) as pipe:
             pipe.get(self._keys.story(story_id))
             pipe.zrange(self._keys.members(story_id), 0, -1)
@@ -93,6 +101,7 @@ class Stories:
     @store_errors()
     def sources(self, story_id: StoryId) -> dict[str, int]:
         """Return a story's publishers, each with the number of its own accounts."""
+        story_id = self.current(story_id)
         with self._client.pipeline(transaction=True) as pipe:
             pipe.get(self._keys.story(story_id))
             pipe.hgetall(self._keys.sources(story_id))

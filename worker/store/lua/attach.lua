@@ -14,30 +14,20 @@
 --          {'conflict'}            the index changed since the probe in a way that may matter
 --          {'taken'}               another story has this new id: choose another one
 --
--- Records are msgpack lists. An article: story, root, entry, source, published_at, then what no
--- script reads. A story: version, size, copies, first_at, last_at, exemplars, opened_at, founder,
--- its publisher, title.
---
 -- Two workers can never open two stories for one event: an attach is only accepted when no article
 -- that shares enough buckets with this one came in since its probe, as if one worker had done both.
+--@include records
+--@include events
 --@include pages
 --@include insert
 --@include texts
 local RECENT = 512         -- attaches remembered for that check; older probes must be repeated
-local MAX_EVENTS = 100000
 local TRIM = 16            -- expired stories taken off the list at most by one attach
 local a = cmsgpack.unpack(ARGV[1])
 local prefix = a.prefix
 local article_key = prefix .. 'article:' .. a.article
 local story_key = prefix .. 'story:' .. a.story
 local recent_key = prefix .. 'recent'
-
-local function read_record(key)
-  local raw = redis.call('GET', key)
-  return raw and cmsgpack.unpack(raw)
-end
-
-local function read_article(id) return read_record(prefix .. 'article:' .. id) end
 
 local known = read_record(article_key)
 if known then return {'known', known[1], known[3]} end
@@ -69,9 +59,10 @@ local story = read_record(story_key)
 if opens then
   if story then return {'taken'} end
   story = {0, 0, 0, a.at, a.at, '', a.now, a.article, a.source, a.title}
-elseif not story or (a.version >= 0 and story[1] ~= a.version) then
+elseif not story or #story == 1 or (a.version >= 0 and story[1] ~= a.version) then
   return {'conflict'}
 end
+local function read_article(id) return read_record(prefix .. 'article:' .. id) end
 local copied = a.copy_of ~= '' and read_article(a.copy_of)
 if a.copy_of ~= '' and not copied then return {'conflict'} end -- it expired since the probe
 
@@ -86,12 +77,7 @@ local function count_own(source, own)
   redis.call('HINCRBY', sources_key, source, own)
 end
 
--- A story of one article, as most are, has no lists of members and publishers.
-if story[2] == 1 then
-  local founder = read_article(story[8])
-  count_own(story[9], 1)
-  redis.call('ZADD', members_key, founder and founder[5] or story[4], story[8])
-end
+open_lists(prefix, a.story, story)
 local root, original, own = '', '', 1
 if copied then
   root = copied[2] ~= '' and copied[2] or a.copy_of
@@ -148,9 +134,8 @@ end
 
 redis.call('ZADD', recent_key, seq, a.story_raw .. a.partition .. ':' .. place)
 redis.call('ZREMRANGEBYRANK', recent_key, 0, -RECENT - 1)
-redis.call('XADD', prefix .. 'events', 'MAXLEN', '~', MAX_EVENTS, '*',
-  'type', opens and 'story_opened' or 'article_attached', 'story', a.story, 'article', a.article,
-  'original', original, 'at', a.now)
+tell(prefix, 'type', opens and 'story_opened' or 'article_attached', 'story', a.story,
+  'article', a.article, 'original', original, 'at', a.now)
 for _, name in ipairs({'stories', 'recent', 'events'}) do
   redis.call('EXPIRE', prefix .. name, a.ttl)
 end

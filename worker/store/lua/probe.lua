@@ -10,6 +10,7 @@
 -- Cost: two commands a level and partition, one a copy candidate and one for all stories, whatever
 -- the index holds. It walks over at most (bands + slots) x partitions x cap ids, in practice some
 -- hundreds.
+--@include records
 --@include pages
 --@include texts
 local a = cmsgpack.unpack(ARGV[1])
@@ -40,16 +41,18 @@ for _, id in ipairs(best(weights, order, a.most_copies)) do
   if record then copies[#copies + 1] = {text, cmsgpack.unpack(record)[1]} end
 end
 
-local stories, keys, read_too = {}, {}, 0
+local read_too
 _, weights, order, read_too = look_up(a.prefix, 's', a.partitions, a.slots, 10, false)
-local chosen = best(weights, order, a.most_stories)
-for i, raw in ipairs(chosen) do
-  chosen[i] = a.lang .. '-' .. hex(raw)
-  keys[i] = a.prefix .. 'story:' .. chosen[i]
+local ids, keys, stories, seen = {}, {}, {}, {}
+for i, raw in ipairs(best(weights, order, a.most_stories)) do
+  ids[i] = a.lang .. '-' .. hex(raw)
+  keys[i] = a.prefix .. 'story:' .. ids[i]
 end
-if #keys > 0 then
-  for i, record in ipairs(redis.call('MGET', unpack(keys))) do
-    if record then stories[#stories + 1] = {chosen[i], record} end
+for i, found in ipairs(#keys > 0 and redis.call('MGET', unpack(keys)) or {}) do
+  local id, record = follow(a.prefix, ids[i], found)
+  if record and not seen[id] then
+    seen[id] = true
+    stories[#stories + 1] = {id, record}
   end
 end
 

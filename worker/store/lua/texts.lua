@@ -3,10 +3,6 @@
 -- in one field, where each has no overhead of its own.
 local TEXTS = 16
 
-local function hex(raw)
-  return (string.gsub(raw, '.', function(c) return string.format('%02x', string.byte(c)) end))
-end
-
 -- Return the record of an id as look_up gives it: partition, ':', 3-byte number.
 local function read_text(prefix, id)
   local partition, a, b, c = string.sub(id, 1, -5), string.byte(id, -3, -1)

@@ -1,0 +1,33 @@
+-- Included by every script that reads or writes records: msgpack lists in strings.
+--
+-- An article: story, root (the first of its family to come, '' for that one), entry, source,
+--   published_at, then what no script reads.
+-- A story: version, size, copies, first_at, last_at, exemplars, opened_at, founder, its source, title.
+-- A story that was merged into another one: that one's id, alone.
+local MERGED = 0x91 -- the first byte of a list of one
+
+local function hex(raw)
+  return (string.gsub(raw, '.', function(c) return string.format('%02x', string.byte(c)) end))
+end
+
+local function read_record(key)
+  local raw = redis.call('GET', key)
+  return raw and cmsgpack.unpack(raw)
+end
+
+-- Return the id and the packed record of the story that an id stands for by now, or nothing.
+local function follow(prefix, id, raw)
+  while raw and string.byte(raw, 1) == MERGED do
+    id = cmsgpack.unpack(raw)[1]
+    raw = redis.call('GET', prefix .. 'story:' .. id)
+  end
+  return id, raw
+end
+
+-- Write the lists of members and publishers of a story: one of a single article, as most are, has none.
+local function open_lists(prefix, id, story)
+  if story[2] ~= 1 then return end
+  local founder = read_record(prefix .. 'article:' .. story[8])
+  redis.call('HSET', prefix .. 'sources:' .. id, story[9], 1)
+  redis.call('ZADD', prefix .. 'members:' .. id, founder and founder[5] or story[4], story[8])
+end
