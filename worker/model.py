@@ -198,6 +198,7 @@ class StoryCandidate:
     first_at: float
     last_at: float
     exemplars: tuple[bytes, ...]  # packed vectors of up to 8 members, founder first, then newest
+    exemplar_ids: tuple[ArticleId, ...] = ()  # whose they are, in the same order
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

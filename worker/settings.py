@@ -100,7 +100,7 @@ class IndexSettings(Section):
     copy_rows: Annotated[int, Field(ge=1, le=16)] = 3
     story_slots: Annotated[int, Field(ge=8, le=255)] = 64
     story_terms: Annotated[int, Field(ge=8, le=255)] = 64
-    bucket_cap: Annotated[int, Field(ge=1, le=256)] = 16
+    bucket_cap: Annotated[int, Field(ge=1, le=256)] = 8
     window_days: Positive = 7.0
     partitions: Annotated[int, Field(ge=1, le=16)] = 2
 

@@ -8,11 +8,11 @@ import pytest
 
 from worker.core.evidence import unpack
 from worker.errors import FingerprintMismatchError
-from worker.model import ArticleId, EntryId, Outcome, Probe, StoryId
+from worker.model import ArticleId, EntryId, Outcome, Probe, StoryCandidate, StoryId
 from worker.settings import DAY_S, load_settings
 from worker.steps.attach import Attachment
 from worker.steps.audit import audit
-from worker.store.index import Index, Known, Member, Membership, Refusal
+from worker.store.index import ANY_VERSION, Index, Known, Member, Membership, Refusal
 from worker.testing import a_sketch, an_article
 from worker.wiring import Context
 
@@ -33,6 +33,11 @@ CUP = """Northgate Rovers lifted the league cup for the first time in forty year
 Harbour Athletic on penalties at the Lindqvist stadium. Goalkeeper Anton Brehm saved three spot
 kicks in front of 31,000 supporters. Coach Petra Valdes praised a young side that finished the
 season unbeaten at home, and said the celebrations would last until the weekend at least."""
+
+
+CUP_TOLD_AGAIN = """Forty years of waiting ended for Northgate Rovers, who won the league cup in a penalty
+shoot-out with Harbour Athletic. Anton Brehm, the goalkeeper, stopped three of the spot kicks at the
+Lindqvist stadium. Petra Valdes, who coaches the young team, has not lost a home match all season."""
 
 
 def _attach(context: Context, name: str, text: str, *, at: float = NOW) -> Attachment:
@@ -215,7 +220,7 @@ def test_merge_when_two_stories_are_one_then_one_story_with_both_names(context: 
     stories = {s.story_id: s for s in probe.stories}
     into, other = (stories[StoryId(i)] for i in ids)
     events = f"{context.keys.lang_prefix('en')}events"
-    assert context.index.merge(into, other, into.exemplars, bridge=ArticleId("0" * 16), now=NOW)
+    assert context.index.merge(into, other, _profile(into), bridge=ArticleId("0" * 16), now=NOW)
     story = context.stories.story(StoryId(ids[1]))
     assert story is not None
     assert story.story_id == ids[0]
@@ -233,7 +238,7 @@ def test_probe_when_a_story_was_merged_then_finds_the_story_it_is_now(context: C
     probe, ids = _two_stories(context)
     stories = {s.story_id: s for s in probe.stories}
     into, other = (stories[StoryId(i)] for i in ids)
-    assert context.index.merge(into, other, into.exemplars, bridge=ArticleId("0" * 16), now=NOW)
+    assert context.index.merge(into, other, _profile(into), bridge=ArticleId("0" * 16), now=NOW)
     again = context.index.probe("en", a_sketch(QUAKE_THIRD, PARAMS), now=NOW)
     assert [s.story_id for s in again.stories] == [ids[0]]
     reprint = _attach(context, "e", f"{QUAKE_THIRD} Share this.")
@@ -247,9 +252,70 @@ def test_merge_when_a_story_changed_since_then_writes_nothing(context: Context) 
     _attach(context, "e", QUAKE_TOLD_AGAIN + " Aid is on its way.")
     stories = {s.story_id: s for s in probe.stories}
     into, other = (stories[StoryId(i)] for i in ids)
-    assert not context.index.merge(into, other, into.exemplars, bridge=ArticleId("0" * 16), now=NOW)
+    assert not context.index.merge(into, other, _profile(into), bridge=ArticleId("0" * 16), now=NOW)
     assert context.stories.totals("en")["stories"] == 2
     assert _is_sound(context)
+
+
+def test_split_when_halves_part_then_two_stories_with_their_own_sums(context: Context) -> None:
+    """The articles that go take their reprints along; both stories are found from then on."""
+    first = _attach(context, "a", QUAKE)
+    for name, text in [("cup", CUP), ("cup2", f"{CUP} More soon.")]:  # forced into the wrong story
+        sketch = a_sketch(text, PARAMS)
+        probe = context.index.probe("en", sketch, now=NOW)
+        wrong = Membership(
+            story_id=first.story_id, version=ANY_VERSION, copy_of=_id("cup") if name == "cup2" else None,
+            exemplars=(a_sketch(QUAKE, PARAMS).vector, a_sketch(CUP, PARAMS).vector),
+            exemplar_ids=(_id("a"), _id("cup")), score=0.6, evidence=b"",
+        )  # fmt: skip
+        context.index.attach(
+            an_article(name, source=f"{name}.example"), sketch, wrong, seq=probe.seq, now=NOW,
+            entry_id=EntryId(f"entry-{name}"),
+        )  # fmt: skip
+    _attach(context, "b", QUAKE_TOLD_AGAIN)
+    [story] = context.index.probe("en", a_sketch(QUAKE_TOLD_AGAIN, PARAMS), now=NOW).stories
+    opens = StoryId("en-0123456789ab")
+    assert context.index.split(story, [_id("cup")], opens=opens, now=NOW)
+    stays, new = context.stories.story(first.story_id), context.stories.story(opens)
+    assert stays is not None
+    assert new is not None
+    assert (stays.articles, stays.reprints, stays.sources, stays.own_accounts) == (2, 0, 2, 2)
+    assert (new.articles, new.reprints, new.sources, new.own_accounts) == (2, 1, 2, 1)
+    assert {m.ref for m in context.stories.members(opens)} == {"cup", "cup2"}
+    assert new.title == an_article("cup").title
+    assert _attach(context, "c", f"{CUP} Fans sang all night.").story_id == opens
+    assert _attach(context, "d", QUAKE_THIRD).story_id == first.story_id
+    assert not context.index.split(story, [_id("cup")], opens=opens, now=NOW)  # it changed since
+    assert _is_sound(context)
+
+
+def test_attach_when_a_story_has_become_two_then_parts_it(context: Context) -> None:
+    """The half that is about something else becomes a story of its own, by itself."""
+    story = _attach(context, "a", QUAKE).story_id
+    texts = {"a": QUAKE, "b": QUAKE_TOLD_AGAIN, "cup": CUP, "cup2": CUP_TOLD_AGAIN}
+    for number, name in enumerate(list(texts)[1:], start=2):
+        sketch = a_sketch(texts[name], PARAMS)
+        members = list(texts)[:number]
+        wrong = Membership(
+            story_id=story, version=ANY_VERSION, copy_of=None, score=0.6, evidence=b"",
+            exemplars=tuple(a_sketch(texts[m], PARAMS).vector for m in members),
+            exemplar_ids=tuple(_id(m) for m in members),
+        )  # fmt: skip
+        seq = context.index.probe("en", sketch, now=NOW).seq
+        context.index.attach(
+            an_article(name, source=f"{name}.example"), sketch, wrong, seq=seq, now=NOW,
+            entry_id=EntryId(f"entry-{name}"),
+        )  # fmt: skip
+    _attach(context, "copy", f"{QUAKE} More soon.")
+    assert _attach(context, "c", QUAKE_THIRD).story_id == story  # the sixth: a checkpoint
+    stories = context.stories.newest(limit=5, lang="en")
+    assert sorted((s.articles, s.reprints) for s in stories) == [(2, 0), (4, 1)]
+    assert {m.ref for m in context.stories.members(story)} == {"a", "b", "c", "copy"}
+    assert _is_sound(context)
+
+
+def _id(name: str) -> ArticleId:
+    return an_article(name).article_id
 
 
 def test_index_of_another_make_is_refused(context: Context) -> None:
@@ -275,8 +341,13 @@ def test_sixteen_workers_with_one_new_story_make_one_story(redis_url: str) -> No
 
 def _opening(story_id: str) -> Membership:
     return Membership(
-        story_id=story_id, version=0, exemplars=(b"x" * 8,), copy_of=None, score=0.0, evidence=b""
-    )  # type: ignore[arg-type]
+        story_id=StoryId(story_id), version=0, exemplars=(b"x" * 7,),
+        exemplar_ids=(ArticleId("0" * 16),), copy_of=None, score=0.0, evidence=b"",
+    )  # fmt: skip
+
+
+def _profile(story: StoryCandidate) -> tuple[tuple[bytes, ...], tuple[ArticleId, ...]]:
+    return story.exemplars, story.exemplar_ids
 
 
 def _race(redis_url: str, *, workers: int, rounds: int) -> dict[int, list[str]]:

@@ -72,7 +72,7 @@ def test_without_redis_it_lives_but_is_not_ready() -> None:
 
 def test_an_index_of_another_make_is_not_ready(redis_url: str, context: Context) -> None:
     """The answer says which parameter differs."""
-    other = Context(settings=load_settings(overrides=["index.bucket_cap=8"]), redis_url=redis_url)
+    other = Context(settings=load_settings(overrides=["index.bucket_cap=9"]), redis_url=redis_url)
     with served(other) as get:
         status, body = get("/health/ready")
     other.client.close()

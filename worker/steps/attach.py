@@ -2,9 +2,11 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from worker.core.evidence import pack, score_of
+from worker.core.partings import CHECKPOINTS, parting
+from worker.core.salience import DocumentFrequencies
 from worker.core.stories import decide, keep_exemplars
 from worker.errors import ConflictError
 from worker.model import (
@@ -19,6 +21,7 @@ from worker.model import (
     Probe,
     SameStory,
     Sketch,
+    StoryCandidate,
     StoryId,
 )
 from worker.store.index import (
@@ -75,10 +78,38 @@ class Attacher:
             if answer is Refusal.TAKEN:
                 salt += 1
             elif isinstance(answer, Member):
+                if isinstance(decision, SameStory):
+                    story = _grown(decision, probe, membership)
+                    answer = replace(answer, story_id=self._part(article, story, df, now=now))
                 return _attachment(answer, decision)
             elif isinstance(answer, Known):
                 return _known(answer, entry_id)
         raise ConflictError(f"article {article.article_id} lost {MAX_RACES} races")
+
+    def _part(
+        self, article: Article, story: StoryCandidate, df: DocumentFrequencies, *, now: float
+    ) -> StoryId:
+        """Return the article's story, after a story that has become two was split."""
+        if story.size not in CHECKPOINTS:
+            return story.story_id
+        moved = [story.exemplar_ids[i] for i in parting(story.exemplars, df)]
+        if not moved:
+            return story.story_id
+        opens = new_story_id(article.lang, moved[-1], person=b"parted")
+        split = self.index.split(story, moved, opens=opens, now=now)
+        return opens if split and article.article_id in moved else story.story_id
+
+
+def _grown(decision: SameStory, probe: Probe, membership: Membership) -> StoryCandidate:
+    """Return the story that an article joined as it is from now on."""
+    story = next(s for s in probe.stories if s.story_id == decision.story_id)
+    return replace(
+        story,
+        version=story.version + 1,
+        size=story.size + 1,
+        exemplars=membership.exemplars,
+        exemplar_ids=membership.exemplar_ids,
+    )
 
 
 def _attachment(member: Member, decision: Decision) -> Attachment:
@@ -113,26 +144,31 @@ def _membership(
 ) -> Membership:
     match decision:
         case NewStory():
-            story_id, version = with_salt(new_story_id(article), salt), OPENS
-            exemplars = keep_exemplars((), sketch.vector)
+            story_id, version = (
+                with_salt(new_story_id(article.lang, article.article_id), salt),
+                OPENS,
+            )
+            exemplars, known = keep_exemplars((), sketch.vector), {}
         case SameStory():
             story = next(s for s in probe.stories if s.story_id == decision.story_id)
             story_id, version = story.story_id, story.version
             exemplars = keep_exemplars(story.exemplars, sketch.vector)
+            known = dict(zip(story.exemplars, story.exemplar_ids, strict=True))
         case CopyOf():
             # A reprint adds nothing to what its story is about.
-            story_id, version, exemplars = decision.story_id, ANY_VERSION, ()
+            story_id, version, exemplars, known = decision.story_id, ANY_VERSION, (), {}
     return Membership(
         story_id=story_id,
         version=version,
         exemplars=exemplars,
+        exemplar_ids=tuple(known.get(vector, article.article_id) for vector in exemplars),
         copy_of=decision.article_id if isinstance(decision, CopyOf) else None,
         score=score_of(decision),
         evidence=pack(decision),
     )
 
 
-def new_story_id(article: Article) -> StoryId:
-    """Return the id of a story that this article opens: the same in every replay."""
-    digest = hashlib.blake2b(article.article_id.encode(), digest_size=6, person=b"story")
-    return StoryId(f"{article.lang}-{digest.hexdigest()}")
+def new_story_id(lang: str, article_id: ArticleId, *, person: bytes = b"story") -> StoryId:
+    """Return the id of a story that an article opens: the same in every replay."""
+    digest = hashlib.blake2b(article_id.encode(), digest_size=6, person=person)
+    return StoryId(f"{lang}-{digest.hexdigest()}")

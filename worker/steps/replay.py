@@ -64,10 +64,13 @@ class Replay:
                 yield done
 
     def in_the_end(self, done: Sequence[Replayed]) -> list[Replayed]:
-        """Return the same with each story as it is now: later records may have merged it."""
-        stories = {r.story_id for r in done if r.story_id}
-        current = {story_id: self.stories.current(story_id) for story_id in stories}
-        return [replace(r, story_id=current[r.story_id]) if r.story_id else r for r in done]
+        """Return the same with the story of each as it is now: later ones may merge or part stories."""
+        members = {r.record.article_id: r.story_id for r in done if r.story_id}
+        now = self.stories.stories_of(members)
+        return [
+            replace(r, story_id=now.get(r.record.article_id, r.story_id)) if r.story_id else r
+            for r in done
+        ]
 
     def _one(self, record: Record, result: Result, done: Mapping[ArticleId, Replayed]) -> Replayed:
         if isinstance(result, Prepared):

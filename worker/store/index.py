@@ -15,7 +15,7 @@ import msgpack
 import redis
 
 from worker.core.salience import DocumentFrequencies, df_offsets
-from worker.core.signatures import band_buckets, low_bytes, slot_buckets
+from worker.core.signatures import band_buckets, low_bytes, slot_buckets, story_slots
 from worker.errors import FingerprintMismatchError, StoreError
 from worker.model import (
     Article,
@@ -82,6 +82,7 @@ class Membership:
     story_id: StoryId
     version: int  # the story's, as probed; or OPENS, or ANY_VERSION
     exemplars: tuple[bytes, ...]  # the story's from now on; none leaves them as they are
+    exemplar_ids: tuple[ArticleId, ...]
     copy_of: ArticleId | None
     score: float
     evidence: bytes  # for `why`; see core.evidence
@@ -179,7 +180,7 @@ class Index:
                 "story": membership.story_id,
                 "story_raw": _story_raw(membership.story_id),
                 "version": membership.version,
-                "exemplars": pack_exemplars(membership.exemplars),
+                "exemplars": pack_exemplars(membership.exemplars, membership.exemplar_ids),
                 "copy_of": membership.copy_of or "",
                 "text": _text_record(article, sketch, self._params),
                 "partition": partition,
@@ -202,7 +203,7 @@ class Index:
         self,
         into: StoryCandidate,
         other: StoryCandidate,
-        exemplars: Sequence[bytes],
+        exemplars: tuple[Sequence[bytes], Sequence[ArticleId]],
         *,
         bridge: ArticleId,
         now: float,
@@ -221,8 +222,47 @@ class Index:
                     "into": into.story_id,
                     "from": other.story_id,
                     "versions": [into.version, other.version],
-                    "exemplars": pack_exemplars(exemplars),
+                    "exemplars": pack_exemplars(*exemplars),
                     "bridge": bridge,
+                    "now": now,
+                    "ttl": self._retention_s,
+                },
+            )
+        )
+
+    def split(
+        self,
+        story: StoryCandidate,
+        moved: Sequence[ArticleId],
+        *,
+        opens: StoryId,
+        now: float,
+    ) -> bool:
+        """Take exemplars out of a story, with the texts that copy them, as a story of their own.
+
+        Nothing happens if the story changed since it was probed.
+        """
+        prefix = self._keys.lang_prefix(story_lang(opens))
+        known = list(zip(story.exemplars, story.exemplar_ids, strict=True))
+        go = [(vector, i) for vector, i in known if i in moved]
+        stay = [(vector, i) for vector, i in known if i not in moved]
+        slots = self._params.story_slots
+        return bool(
+            self._scripts.run(
+                "split",
+                [prefix + "seq"],
+                {
+                    "prefix": prefix,
+                    "story": story.story_id,
+                    "version": story.version,
+                    "opens": opens,
+                    "opens_raw": _story_raw(opens),
+                    "moved": [i for _, i in go],
+                    "buckets": [slot_buckets(story_slots(vector, slots)) for vector, _ in go],
+                    "stay": pack_exemplars(*zip(*stay, strict=True)),
+                    "go": pack_exemplars(*zip(*go, strict=True)),
+                    "partition": self._partitions(now)[0],
+                    "cap": self._params.bucket_cap,
                     "now": now,
                     "ttl": self._retention_s,
                 },
@@ -269,25 +309,33 @@ def fingerprint(params: IndexParams) -> dict[str, object]:
     return {**asdict(params), "scheme": SCHEME}
 
 
-def pack_exemplars(vectors: Sequence[bytes]) -> bytes:
-    """Return vectors as one value: each behind its length as uint16, big-endian."""
-    return b"".join(struct.pack(">H", len(vector)) + vector for vector in vectors)
+_EXEMPLAR = struct.Struct(">8sH")  # raw id, length of the vector that follows
 
 
-def unpack_exemplars(raw: bytes) -> tuple[bytes, ...]:
+def pack_exemplars(vectors: Sequence[bytes], ids: Sequence[ArticleId]) -> bytes:
+    """Return vectors as one value: each behind the id of its article and its length."""
+    return b"".join(
+        _EXEMPLAR.pack(bytes.fromhex(article_id), len(vector)) + vector
+        for vector, article_id in zip(vectors, ids, strict=True)
+    )
+
+
+def unpack_exemplars(raw: bytes) -> tuple[tuple[bytes, ...], tuple[ArticleId, ...]]:
     """Undo ``pack_exemplars``.
 
     Raises:
         StoreError: the value is torn.
     """
-    vectors, at = [], 0
-    while at < len(raw):
-        length = int.from_bytes(raw[at : at + 2], "big")
-        vectors.append(raw[at + 2 : at + 2 + length])
-        at += 2 + length
+    vectors, ids, at = [], [], 0
+    while at + _EXEMPLAR.size <= len(raw):
+        article_raw, length = _EXEMPLAR.unpack_from(raw, at)
+        at += _EXEMPLAR.size
+        ids.append(ArticleId(article_raw.hex()))
+        vectors.append(raw[at : at + length])
+        at += length
     if at != len(raw):
         raise StoreError("a story's exemplars are torn")
-    return tuple(vectors)
+    return tuple(vectors), tuple(ids)
 
 
 def with_salt(story_id: StoryId, salt: int) -> StoryId:
@@ -331,13 +379,15 @@ def _copy_candidate(text: bytes, story: bytes) -> CopyCandidate:
 
 def _story_candidate(name: bytes, record: bytes) -> StoryCandidate:
     story = StoryRecord.unpack(record)
+    vectors, ids = unpack_exemplars(story.exemplars)
     return StoryCandidate(
         story_id=StoryId(name.decode()),
         version=story.version,
         size=story.size,
         first_at=story.first_at,
         last_at=story.last_at,
-        exemplars=unpack_exemplars(story.exemplars),
+        exemplars=vectors,
+        exemplar_ids=ids,
     )
 
 
