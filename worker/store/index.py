@@ -5,7 +5,6 @@ is deleted article by article. What scripts compute is bounded by constants, nev
 """
 
 import json
-import struct
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import Enum
@@ -15,12 +14,11 @@ import msgpack
 import redis
 
 from worker.core.salience import DocumentFrequencies, df_offsets
-from worker.core.signatures import band_buckets, low_bytes, slot_buckets, story_slots
-from worker.errors import FingerprintMismatchError, StoreError
+from worker.core.signatures import band_buckets, slot_buckets, story_slots
+from worker.errors import FingerprintMismatchError
 from worker.model import (
     Article,
     ArticleId,
-    CopyCandidate,
     EntryId,
     IndexParams,
     Probe,
@@ -30,7 +28,13 @@ from worker.model import (
 )
 from worker.store.client import store_errors
 from worker.store.keys import Keys, story_lang
-from worker.store.packed import SAME_AS_REF, StoryRecord
+from worker.store.packed import (
+    article_record,
+    copy_candidate,
+    pack_exemplars,
+    story_candidate,
+    text_record,
+)
 from worker.store.scripts import Scripts
 
 # How text becomes tokens, terms, signatures and buckets. Raised by every change to that: signatures
@@ -145,8 +149,8 @@ class Index:
         return Probe(
             seq=seq,
             ids_read=ids_read,
-            copies=tuple(_copy_candidate(text, story) for text, story in copies),
-            stories=tuple(_story_candidate(name, record) for name, record in stories),
+            copies=tuple(copy_candidate(text, story) for text, story in copies),
+            stories=tuple(story_candidate(name, record) for name, record in stories),
         )
 
     def attach(
@@ -174,7 +178,13 @@ class Index:
                 "at": article.at,
                 "article": article.article_id,
                 "article_raw": bytes.fromhex(article.article_id),
-                "record": _article_record(article, sketch.shingles, membership, entry_id),
+                "record": article_record(
+                    article,
+                    entry_id,
+                    shingles=sketch.shingles,
+                    score=membership.score,
+                    evidence=membership.evidence,
+                ),
                 "source": article.source,
                 "title": article.title,
                 "story": membership.story_id,
@@ -182,7 +192,7 @@ class Index:
                 "version": membership.version,
                 "exemplars": pack_exemplars(membership.exemplars, membership.exemplar_ids),
                 "copy_of": membership.copy_of or "",
-                "text": _text_record(article, sketch, self._params),
+                "text": text_record(article, sketch, self._params),
                 "partition": partition,
                 "partition_ttl": self._partition_ttl(partition, now),
                 "outdated": oldest - 1,
@@ -309,35 +319,6 @@ def fingerprint(params: IndexParams) -> dict[str, object]:
     return {**asdict(params), "scheme": SCHEME}
 
 
-_EXEMPLAR = struct.Struct(">8sH")  # raw id, length of the vector that follows
-
-
-def pack_exemplars(vectors: Sequence[bytes], ids: Sequence[ArticleId]) -> bytes:
-    """Return vectors as one value: each behind the id of its article and its length."""
-    return b"".join(
-        _EXEMPLAR.pack(bytes.fromhex(article_id), len(vector)) + vector
-        for vector, article_id in zip(vectors, ids, strict=True)
-    )
-
-
-def unpack_exemplars(raw: bytes) -> tuple[tuple[bytes, ...], tuple[ArticleId, ...]]:
-    """Undo ``pack_exemplars``.
-
-    Raises:
-        StoreError: the value is torn.
-    """
-    vectors, ids, at = [], [], 0
-    while at + _EXEMPLAR.size <= len(raw):
-        article_raw, length = _EXEMPLAR.unpack_from(raw, at)
-        at += _EXEMPLAR.size
-        ids.append(ArticleId(article_raw.hex()))
-        vectors.append(raw[at : at + length])
-        at += length
-    if at != len(raw):
-        raise StoreError("a story's exemplars are torn")
-    return tuple(vectors), tuple(ids)
-
-
 def with_salt(story_id: StoryId, salt: int) -> StoryId:
     """Return another id for a new story whose first choice was taken (odds 2**-48 a story)."""
     lang, _, digits = story_id.partition("-")
@@ -355,55 +336,3 @@ def _buckets(sketch: Sketch, params: IndexParams) -> dict[str, bytes]:
         "bands": band_buckets(sketch.signature, params),
         "slots": slot_buckets(sketch.slots),
     }
-
-
-# What the copy level keeps of an article: raw id, shingles, published, and the signature's low bytes.
-_TEXT = struct.Struct(">8sId")
-
-
-def _text_record(article: Article, sketch: Sketch, params: IndexParams) -> bytes:
-    head = _TEXT.pack(bytes.fromhex(article.article_id), sketch.shingles, article.published_at)
-    return head + low_bytes(sketch.signature).ljust(params.num_perm, b"\0")
-
-
-def _copy_candidate(text: bytes, story: bytes) -> CopyCandidate:
-    article_raw, shingles, published_at = _TEXT.unpack_from(text)
-    return CopyCandidate(
-        article_id=ArticleId(article_raw.hex()),
-        story_id=StoryId(story.decode()),
-        shingles=shingles,
-        signature=text[_TEXT.size :],
-        published_at=published_at,
-    )
-
-
-def _story_candidate(name: bytes, record: bytes) -> StoryCandidate:
-    story = StoryRecord.unpack(record)
-    vectors, ids = unpack_exemplars(story.exemplars)
-    return StoryCandidate(
-        story_id=StoryId(name.decode()),
-        version=story.version,
-        size=story.size,
-        first_at=story.first_at,
-        last_at=story.last_at,
-        exemplars=vectors,
-        exemplar_ids=ids,
-    )
-
-
-def _article_record(
-    article: Article, shingles: int, membership: Membership, entry_id: EntryId
-) -> list[object]:
-    """Return an article's record from the third field on; the first two are attach's."""
-    return [
-        entry_id,
-        article.source,
-        article.published_at,
-        article.seen_at,
-        shingles,
-        round(membership.score, 4),
-        article.ref,
-        SAME_AS_REF if article.url == article.ref else article.url,
-        article.title,
-        membership.evidence,
-    ]

@@ -4,11 +4,24 @@ A hash whose values are longer than 64 bytes costs some 60 bytes a field in Redi
 costs two.
 """
 
+import struct
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import msgpack
 
+from worker.core.signatures import low_bytes
 from worker.errors import StoreError
+from worker.model import (
+    Article,
+    ArticleId,
+    CopyCandidate,
+    EntryId,
+    IndexParams,
+    Sketch,
+    StoryCandidate,
+    StoryId,
+)
 
 SAME_AS_REF = "="
 _LIST_OF_ONE = b"\x91"
@@ -77,3 +90,87 @@ def _fields(raw: bytes, count: int) -> list[Any]:
 def merged_into(raw: bytes) -> str:
     """Return the id of the story that another one became part of, from its record; else nothing."""
     return msgpack.unpackb(raw)[0] if raw[:1] == _LIST_OF_ONE else ""
+
+
+_EXEMPLAR = struct.Struct(">8sH")  # raw id, length of the vector that follows
+
+
+def pack_exemplars(vectors: Sequence[bytes], ids: Sequence[ArticleId]) -> bytes:
+    """Return vectors as one value: each behind the id of its article and its length."""
+    return b"".join(
+        _EXEMPLAR.pack(bytes.fromhex(article_id), len(vector)) + vector
+        for vector, article_id in zip(vectors, ids, strict=True)
+    )
+
+
+def unpack_exemplars(raw: bytes) -> tuple[tuple[bytes, ...], tuple[ArticleId, ...]]:
+    """Undo ``pack_exemplars``.
+
+    Raises:
+        StoreError: the value is torn.
+    """
+    vectors, ids, at = [], [], 0
+    while at + _EXEMPLAR.size <= len(raw):
+        article_raw, length = _EXEMPLAR.unpack_from(raw, at)
+        at += _EXEMPLAR.size
+        ids.append(ArticleId(article_raw.hex()))
+        vectors.append(raw[at : at + length])
+        at += length
+    if at != len(raw):
+        raise StoreError("a story's exemplars are torn")
+    return tuple(vectors), tuple(ids)
+
+
+# What the copy level keeps of an article: raw id, shingles, published, and the signature's low bytes.
+_TEXT = struct.Struct(">8sId")
+
+
+def text_record(article: Article, sketch: Sketch, params: IndexParams) -> bytes:
+    """Return what the copy level keeps of an article."""
+    head = _TEXT.pack(bytes.fromhex(article.article_id), sketch.shingles, article.published_at)
+    return head + low_bytes(sketch.signature).ljust(params.num_perm, b"\0")
+
+
+def copy_candidate(text: bytes, story: bytes) -> CopyCandidate:
+    """Return an article as the copy level keeps it, and the story that it is in now."""
+    article_raw, shingles, published_at = _TEXT.unpack_from(text)
+    return CopyCandidate(
+        article_id=ArticleId(article_raw.hex()),
+        story_id=StoryId(story.decode()),
+        shingles=shingles,
+        signature=text[_TEXT.size :],
+        published_at=published_at,
+    )
+
+
+def story_candidate(name: bytes, record: bytes) -> StoryCandidate:
+    """Return a story as a probe finds it."""
+    story = StoryRecord.unpack(record)
+    vectors, ids = unpack_exemplars(story.exemplars)
+    return StoryCandidate(
+        story_id=StoryId(name.decode()),
+        version=story.version,
+        size=story.size,
+        first_at=story.first_at,
+        last_at=story.last_at,
+        exemplars=vectors,
+        exemplar_ids=ids,
+    )
+
+
+def article_record(
+    article: Article, entry_id: EntryId, *, shingles: int, score: float, evidence: bytes
+) -> list[object]:
+    """Return an article's record from the third field on; the first two are attach's."""
+    return [
+        entry_id,
+        article.source,
+        article.published_at,
+        article.seen_at,
+        shingles,
+        round(score, 4),
+        article.ref,
+        SAME_AS_REF if article.url == article.ref else article.url,
+        article.title,
+        evidence,
+    ]
