@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from worker.core.scorer import Scorer
 from worker.core.stories import decide, keep_exemplars
 from worker.errors import ConflictError
 from worker.model import (
@@ -54,6 +55,7 @@ class Attacher:
 
     index: Index
     policy: MatchPolicy
+    scorer: Scorer
 
     def attach(
         self, article: Article, sketch: Sketch, *, entry_id: EntryId, now: float
@@ -68,7 +70,9 @@ class Attacher:
         for _ in range(MAX_RACES):
             probe = self.index.probe(article.lang, sketch, now=now)
             df = self.index.frequencies(article.lang, seq=probe.seq, now=now)
-            decision = decide(sketch, probe, df=df, at=article.at, policy=self.policy)
+            decision = decide(
+                sketch, probe, df=df, at=article.at, policy=self.policy, scorer=self.scorer
+            )
             membership = _membership(article, sketch, probe, decision, salt)
             answer = self.index.attach(
                 article, sketch, membership, seq=probe.seq, now=now, entry_id=entry_id
