@@ -123,11 +123,12 @@ class MatchSettings(Section):
     min_shingles: Annotated[int, Field(ge=1)] = 20
     copy_jaccard: Share = 0.5
     copy_containment: Share = 0.8
-    story_threshold: Share = 0.55
+    story_threshold: Share = 0.5
+    model: str = ""  # a file that `samestory fit` wrote; empty: the shipped one
 
     def policy(self) -> MatchPolicy:
         """Return the slice that deciding receives."""
-        return MatchPolicy(**self.model_dump())
+        return MatchPolicy(**self.model_dump(exclude={"model"}))
 
 
 class WorkSettings(Section):

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 import redis
 
 from worker.archive.warc import Archive
+from worker.core.scorer import Scorer, parse_model, shipped
 from worker.embedded import EmbeddedRedis
+from worker.errors import ConfigError
 from worker.hints import Hints
 from worker.settings import DAY_S, Settings
 from worker.steps.attach import Attacher
@@ -20,6 +22,7 @@ from worker.steps.ingest import Ingest
 from worker.steps.pool import Limits, PreparePool
 from worker.steps.reconcile import Reconciler
 from worker.steps.replay import Replay
+from worker.steps.tend import Tender
 from worker.store.census import Census
 from worker.store.client import connect, require_safe
 from worker.store.feeds import Feeds
@@ -93,9 +96,26 @@ class Context:
         return Archive(Path(self.settings.paths.archive), max_bytes=self.settings.archive.max_bytes)
 
     @cached_property
+    def scorer(self) -> Scorer:
+        """The fitted model that decides.
+
+        Raises:
+            ConfigError: the file of match.model cannot be read, or is no model.
+        """
+        path = self.settings.match.model
+        if not path:
+            return shipped()
+        try:
+            return parse_model(Path(path).read_bytes(), origin=path)
+        except OSError as e:
+            raise ConfigError(f"match.model {path} cannot be read: {e.strerror}") from e
+
+    @cached_property
     def attacher(self) -> Attacher:
         """Attaches articles."""
-        return Attacher(index=self.index, policy=self.settings.match.policy())
+        policy = self.settings.match.policy()
+        tender = Tender(index=self.index, policy=policy, scorer=self.scorer)
+        return Attacher(index=self.index, policy=policy, scorer=self.scorer, tender=tender)
 
     @cached_property
     def reconciler(self) -> Reconciler:
@@ -109,6 +129,7 @@ class Context:
             ConfigError: says what is wrong and what to do.
             StoreError: the server does not answer.
         """
+        _ = self.scorer  # a wrong model file stops here, not at the first article
         require_safe(self.client)
         self.index.ensure_fingerprint()
 

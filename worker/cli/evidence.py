@@ -9,7 +9,7 @@ from rich.text import Text
 from worker.cli.common import iso, out, printable
 from worker.cli.show import fields, safe_url, table
 from worker.core.evidence import unpack
-from worker.core.stories import BIAS, WEIGHTS
+from worker.core.scorer import Scorer
 from worker.model import MatchPolicy
 from worker.steps.lookup import Found
 from worker.store.ledger import LedgerRow
@@ -26,25 +26,25 @@ _OUTCOMES = {
 }
 
 
-def why_as_json(found: Found) -> dict[str, object]:
+def why_as_json(found: Found, scorer: Scorer) -> dict[str, object]:
     """Return everything that `why` knows, with the weights of the model in use now."""
     article, row = found.article, found.row
     return {
         "article": _article_as_json(article) if article else None,
         "entry": _row_as_json(row) if row else None,
         "evidence": unpack(article.evidence) if article else None,
-        "weights": {**WEIGHTS, "bias": BIAS},
+        "weights": {**scorer.weights, "bias": scorer.bias},
     }
 
 
-def print_why(found: Found, policy: MatchPolicy) -> None:
+def print_why(found: Found, policy: MatchPolicy, scorer: Scorer) -> None:
     """Print why an article is where it is, or why it is nowhere."""
     article, row = found.article, found.row
     if row and (article is None or row.outcome in _OUTCOMES):
         _print_row(row)
     if article:
         _print_article(article)
-        _print_evidence(unpack(article.evidence), article, policy)
+        _print_evidence(unpack(article.evidence), article, policy, scorer)
 
 
 def _print_row(row: LedgerRow) -> None:
@@ -83,7 +83,7 @@ def _print_article(article: StoredArticle) -> None:
 
 
 def _print_evidence(
-    evidence: Mapping[str, Any], article: StoredArticle, policy: MatchPolicy
+    evidence: Mapping[str, Any], article: StoredArticle, policy: MatchPolicy, scorer: Scorer
 ) -> None:
     decision, score = evidence.get("decision", ""), float(evidence.get("score", 0.0))
     threshold = f"{policy.story_threshold:.2f}"
@@ -105,7 +105,7 @@ def _print_evidence(
         name = Text(one["story"], style="bold green" if chosen else "")
         shown.add_row(name, f"{one['score']:.2f}", Text(printable(", ".join(one["shared"]))))
     out.print("", shown, "", sep="\n")
-    _print_features(candidates[0])
+    _print_features(candidates[0], scorer)
 
 
 def _overlap(evidence: Mapping[str, Any], policy: MatchPolicy) -> str:
@@ -116,16 +116,16 @@ def _overlap(evidence: Mapping[str, Any], policy: MatchPolicy) -> str:
     )
 
 
-def _print_features(candidate: Mapping[str, Any]) -> None:
+def _print_features(candidate: Mapping[str, Any], scorer: Scorer) -> None:
     """Print how a candidate's score came about, by the weights in use now."""
     columns = ("value", "weight", "value x weight")
     shown = table(f"feature of {candidate['story']}", *columns, numbers=columns)
-    logit = BIAS
+    logit = scorer.bias
     for name, value in candidate["features"].items():
-        weight = WEIGHTS.get(name, 0.0)
+        weight = scorer.weights.get(name, 0.0)
         logit += value * weight
         shown.add_row(name, f"{value:.3f}", f"{weight:+.2f}", f"{value * weight:+.2f}")
-    shown.add_row("bias", "", "", f"{BIAS:+.2f}")
+    shown.add_row("bias", "", "", f"{scorer.bias:+.2f}")
     score = 1.0 / (1.0 + math.exp(-logit))
     shown.add_row(Text("sum, and the score it gives", style="bold"), "", "", f"{logit:+.2f}")
     shown.add_row("", "", "", f"{score:.2f}")

@@ -102,11 +102,11 @@ def why(
     """Say why an article is where it is, or why it is nowhere."""
     with opened(ctx, namespace) as context:
         found = find_article(context, name)
-        policy = context.settings.match.policy()
+        policy, scorer = context.settings.match.policy(), context.scorer
     if as_json:
-        print_json(why_as_json(found))
+        print_json(why_as_json(found, scorer))
     else:
-        print_why(found, policy)
+        print_why(found, policy, scorer)
 
 
 def status(ctx: typer.Context, *, namespace: Namespace = LIVE, as_json: AsJson = False) -> None:

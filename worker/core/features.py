@@ -1,206 +1,224 @@
 """Measures how alike an article and its candidate stories are: one column for each feature.
 
-Everything is computed for all candidates in one pass over the terms of all their exemplars.
-`core.stories` weighs the columns; this module knows no weights and decides nothing.
+An article has few terms in common with anybody, so all terms of all exemplars are passed over once,
+for their weights and lengths; what is shared becomes a small table of exemplars by article terms,
+and every feature comes from that table. `core.scorer` weighs the columns; this module knows no
+weights and decides nothing.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.core.salience import (
-    LEAD,
-    NAME,
-    NUMBER,
-    TITLE,
-    VECTOR,
-    DocumentFrequencies,
-    term_weight,
-)
+from worker.core.salience import LEAD, NAME, NUMBER, TITLE, VECTOR, DocumentFrequencies
 from worker.model import StoryCandidate
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+FEATURES = (
+    "prominence",
+    "distinct",
+    "common",
+    "article_head",
+    "story_head",
+    "plain",
+    "names",
+    "numbers",
+    "age_days",
+)
+"""The columns of `measure`, in order."""
+
 _DAY = 86_400.0
 _HEAD = TITLE | LEAD
+_FIGURES = NAME | NUMBER
 # For lack of numbers. Strangers that have some average .07, members .48; most are strangers.
 _NO_NUMBERS = 0.15
 # Shorter lists of candidates are filled up to this many with strangers: a young index has not seen
 # yet what is common to its topic. The two values lie between the means over candidates of a mixed
-# stream (.05, .04) and of indexes that hold one topic (.12, .10). Against .05 and 0, with weights
-# fitted anew, the log loss of the decision falls by 10 % in a full index and by 6 % in indexes of
-# ten articles of a topic; in young indexes of mixed topics it rises from .11 to .14.
+# stream (.05, .04) and of indexes that hold one topic (.12, .10).
 _STRANGERS = 16
-_STRANGER_CENTROID = 0.08  # cosine with the article
+_STRANGER_COSINE = 0.08  # with the article
 _STRANGER_TERMS = 0.1  # part of the article's terms that it has
 _SMOOTHING = 0.05  # keeps quotients of small cosines steady
 
 
 @dataclass(frozen=True, slots=True)
-class Article:
-    """The probed article's terms, sorted by hash, weighed by the stream."""
+class Overlap:
+    """What an article with T terms shares with the E exemplars of its C candidates."""
 
-    rows: NDArray[np.void]
-    order: Ints  # position of each sorted row in the packed vector
-    idf: Floats
-    weight: Floats
+    kind: NDArray[np.uint8]  # (T)
+    weight: Floats  # (T) of the article's terms, by the stream
+    shared: Floats  # (E, T) weight of the term in the exemplar, 0 where it lacks the term
+    shared_kind: NDArray[np.uint8]  # (E, T)
+    energy: Floats  # (E) sum of the squared weights of all terms of the exemplar
+    head: Floats  # (E) the same of the terms in its head
+    names: Floats  # (E) of its names
+    numbers: Floats  # (E) of its numbers
+    first: Ints  # (C) first exemplar of each candidate
+    exemplars: Ints  # (C) exemplars of each candidate, at least 1
+
+    def best(self, values: Floats) -> Floats:
+        """Return the greatest value of each candidate's exemplars."""
+        greatest: Floats = np.maximum.reduceat(values, self.first)
+        return greatest
+
+    def mean(self, values: Floats) -> Floats:
+        """Return the mean over each candidate's exemplars."""
+        sums: Floats = np.add.reduceat(values, self.first, axis=0)
+        return (sums.T / self.exemplars).T
 
 
-@dataclass(frozen=True, slots=True)
-class Exemplars:
-    """The terms of all exemplars of all candidates, end to end."""
-
-    kind: NDArray[np.uint8]
-    weight: Floats
-    owner: Ints  # exemplar of each row
-    story: Ints  # candidate of each exemplar
-    group: Ints  # row -> index of its (candidate, term) pair
-    group_story: Ints  # candidate of each such pair
-    stories: int
-    shared: Ints  # rows whose term the article has
-    place: Ints  # for each shared row, the article's row
-
-
-def arrange(
+def compare(
     vector: bytes, candidates: Sequence[StoryCandidate], df: DocumentFrequencies
-) -> tuple[Article, Exemplars]:
-    """Return the article and the exemplars as arrays that one pass can compare."""
-    rows = np.frombuffer(vector, VECTOR)
-    order = np.argsort(rows["term"], kind="stable")
-    rows = rows[order]
-    idf = df.idf(rows["term"], rows["prior"])
-    article = Article(rows, order, idf, term_weight(rows["tf"]) * idf)
+) -> Overlap:
+    """Return what an article shares with its candidates.
 
+    Args:
+        vector: the article's packed terms, at least one.
+        candidates: each with at least one exemplar that has terms.
+        df: document frequencies of the stream.
+    Cost: linear in the terms of all exemplars.
+    """
     packed = [e for c in candidates for e in c.exemplars if e]
-    story = np.repeat(np.arange(len(candidates)), [sum(map(bool, c.exemplars)) for c in candidates])
-    every = np.frombuffer(b"".join(packed), VECTOR)
-    owner = np.repeat(np.arange(len(packed)), [len(e) // VECTOR.itemsize for e in packed])
-    terms = every["term"]
-    key = (story[owner].astype(np.uint64) << np.uint64(32)) | terms
-    pairs, group = np.unique(key, return_inverse=True)
-    place = np.minimum(np.searchsorted(rows["term"], terms), len(rows) - 1)
-    shared = np.flatnonzero(rows["term"][place] == terms)
-    return article, Exemplars(
-        kind=every["kind"],
-        weight=term_weight(every["tf"]) * df.idf(terms, every["prior"]),
-        owner=owner,
-        story=story,
-        group=group,
-        group_story=(pairs >> np.uint64(32)).astype(np.int64),
-        stories=len(candidates),
+    exemplars = np.array([sum(map(bool, c.exemplars)) for c in candidates])
+    rows = np.frombuffer(b"".join((*packed, vector)), VECTOR)
+    terms, kinds = rows["term"].astype(np.uint32), rows["kind"].copy()
+    weights = df.weigh(terms, rows["tf"], rows["prior"])
+    size = len(vector) // VECTOR.itemsize
+    lengths = np.array([len(e) // VECTOR.itemsize for e in packed])
+    starts = np.concatenate(([0], np.cumsum(lengths)[:-1]))
+
+    mine, theirs = terms[-size:], terms[:-size]
+    order = np.argsort(mine)
+    ranked = mine[order]
+    place = np.searchsorted(ranked, theirs)
+    place[place == size] = 0
+    hits = np.flatnonzero(ranked[place] == theirs)
+    where = np.repeat(np.arange(len(packed)), lengths)[hits], order[place[hits]]
+    shared = np.zeros((len(packed), size))
+    shared[where] = weights[hits]
+    shared_kind = np.zeros((len(packed), size), np.uint8)
+    shared_kind[where] = kinds[hits]
+
+    energy, kind = weights[:-size] ** 2, kinds[:-size]
+    return Overlap(
+        kind=kinds[-size:],
+        weight=weights[-size:],
         shared=shared,
-        place=place[shared],
+        shared_kind=shared_kind,
+        energy=np.add.reduceat(energy, starts),
+        head=np.add.reduceat(energy * ((kind & _HEAD) > 0), starts),
+        names=np.add.reduceat(energy * ((kind & NAME) > 0), starts),
+        numbers=np.add.reduceat(energy * ((kind & NUMBER) > 0), starts),
+        first=np.concatenate(([0], np.cumsum(exemplars)[:-1])),
+        exemplars=exemplars,
     )
 
 
-def _sums(groups: Ints, values: Floats, count: int) -> Floats:
-    """Return the sum of the values of each group."""
-    return np.bincount(groups, weights=values, minlength=count).astype(np.float64)
+def measure(overlap: Overlap, candidates: Sequence[StoryCandidate], at: float) -> Floats:
+    """Return the features: (C, len(FEATURES)), a row for each candidate.
 
-
-def _cosines(article: Article, ex: Exemplars, kind: int) -> tuple[Floats, Floats]:
-    """Return each exemplar's cosine with the article over terms of a kind, and the norms.
-
-    A cosine is 0 where one side has no such term; then the norm says so.
+    Args:
+        overlap: of the article with these candidates.
+        candidates: in the same order.
+        at: event time of the article.
     """
-    mine = article.weight if kind == 0 else article.weight * ((article.rows["kind"] & kind) > 0)
-    theirs = ex.weight if kind == 0 else ex.weight * ((ex.kind & kind) > 0)
-    count = len(ex.story)
-    norms = np.sqrt(_sums(ex.owner, theirs * theirs, count)) * math.sqrt(float(mine @ mine))
-    dots = _sums(ex.owner[ex.shared], theirs[ex.shared] * mine[ex.place], count)
-    return np.divide(dots, norms, out=np.zeros(count), where=norms > 0), norms
+    strangers = max(0, _STRANGERS - len(candidates))
+    energy = overlap.weight**2
+    cosines = _ratio(overlap.shared @ overlap.weight, np.sqrt(overlap.energy * energy.sum()))
+    parts = overlap.mean((overlap.shared > 0).astype(np.float64))
+    # Terms of the topic are common to many candidates, terms of the event to few.
+    sharers = np.maximum(parts.sum(axis=0) + strangers * _STRANGER_TERMS, 1.0)
+    columns = {
+        "prominence": _prominence(overlap.mean(cosines), strangers),
+        "distinct": _coverage(parts / sharers, energy),
+        "common": _coverage(parts, energy),
+        "article_head": _coverage(parts, energy * ((overlap.kind & _HEAD) > 0)),
+        "story_head": _story_head(overlap),
+        "plain": _plain(overlap),
+        "names": _names(overlap, cosines),
+        "numbers": _numbers(overlap),
+        "age_days": np.array([max(0.0, at - c.first_at) / _DAY for c in candidates]),
+    }
+    return np.stack([columns[name] for name in FEATURES], axis=1)
 
 
-def _best(values: Floats, ex: Exemplars) -> Floats:
-    out = np.zeros(ex.stories)
-    np.maximum.at(out, ex.story, values)
-    return out
+def shared_terms(overlap: Overlap, candidate: int, most: int) -> list[int]:
+    """Return the places in the article's vector of the weightiest terms that a candidate has."""
+    first = int(overlap.first[candidate])
+    rows = overlap.shared[first : first + int(overlap.exemplars[candidate])]
+    weights = np.where((rows > 0).any(axis=0), overlap.weight, 0.0)
+    return [int(i) for i in np.argsort(-weights, kind="stable")[:most] if weights[i] > 0]
 
 
-def _best_of_kind(article: Article, ex: Exemplars, kind: int, missing: Floats) -> Floats:
-    """Return the best exemplar's cosine over terms of a kind; ``missing`` where a side has none."""
-    cosines, norms = _cosines(article, ex, kind)
-    return np.where(_best(norms, ex) > 0, _best(cosines, ex), missing)
+def _ratio(parts: Floats, wholes: Floats) -> Floats:
+    """Return quotients, 0 where there is no whole."""
+    return np.divide(parts, wholes, out=np.zeros(len(wholes)), where=wholes > 0)
 
 
-def _centroids(ex: Exemplars, weight: Floats) -> Floats:
-    """Return the weight of each (candidate, term) pair in the sum of unit-length exemplars."""
-    lengths = np.sqrt(_sums(ex.owner, weight * weight, len(ex.story)))
-    units = weight / np.maximum(lengths, 1e-9)[ex.owner]
-    return _sums(ex.group, units, len(ex.group_story))
+def _coverage(parts: Floats, energy: Floats) -> Floats:
+    """Return the share of the energy of the article's terms that the candidates have."""
+    share: Floats = (parts @ energy) / max(float(energy.sum()), 1e-9)
+    return share
 
 
-def _prominence(ex: Exemplars, cosines: Floats) -> Floats:
+def _prominence(close: Floats, strangers: int) -> Floats:
     """Return how many times closer a story is than the average candidate, as a logarithm.
 
-    Close is what has a high cosine with the centroid. Where all candidates are about one topic, all
-    are close, and closeness alone proves nothing.
+    Where all candidates are about one topic, all are close, and closeness alone proves nothing.
     """
-    norms = np.sqrt(_sums(ex.group_story, _centroids(ex, ex.weight) ** 2, ex.stories))
-    close = _sums(ex.story, cosines, ex.stories) / np.maximum(norms, 1e-9)
-    absent = max(0, _STRANGERS - ex.stories)
-    average = (close.sum() + absent * _STRANGER_CENTROID) / (ex.stories + absent)
+    average = (close.sum() + strangers * _STRANGER_COSINE) / (len(close) + strangers)
     out: Floats = np.log((close + _SMOOTHING) / (average + _SMOOTHING))
     return out
 
 
-def _parts(article: Article, ex: Exemplars) -> Floats:
-    """Return the part of each story's exemplars that have each term of the article."""
-    counts = np.zeros((ex.stories, len(article.weight)))
-    np.add.at(counts, (ex.story[ex.owner[ex.shared]], ex.place), 1.0)
-    out: Floats = counts / np.bincount(ex.story, minlength=ex.stories)[:, None]
-    return out
-
-
-def _coverage(parts: Floats, energy: Floats) -> Floats:
-    """Return the share of the energy of the article's terms that the stories have."""
-    out: Floats = (parts @ energy) / max(float(energy.sum()), 1e-9)
-    return out
-
-
-def _distinct(parts: Floats, energy: Floats) -> Floats:
-    """Return the coverage where candidates that have a term divide it among them.
-
-    Terms of the topic are common to many candidates, terms of the event to few.
-    """
-    absent = max(0, _STRANGERS - len(parts))
-    sharers = np.maximum(parts.sum(axis=0) + absent * _STRANGER_TERMS, 1.0)
-    return _coverage(parts / sharers, energy)
-
-
-def _story_head(ex: Exemplars) -> Floats:
+def _story_head(overlap: Overlap) -> Floats:
     """Return how much of the energy of the terms in the stories' heads the article has.
 
     A cosine cannot tell whether an article is about what the story is about, or only mentions it.
     """
-    energy = _centroids(ex, ex.weight * ((ex.kind & _HEAD) > 0)) ** 2
-    has = np.zeros(len(energy), dtype=bool)
-    has[ex.group[ex.shared]] = True
-    whole = _sums(ex.group_story, energy, ex.stories)
-    out: Floats = _sums(ex.group_story, energy * has, ex.stories) / np.maximum(whole, 1e-9)
-    return out
+    has = np.where((overlap.shared_kind & _HEAD) > 0, overlap.shared, 0.0)
+    return overlap.mean(_ratio((has * has).sum(axis=1), overlap.head))
 
 
-def measure(
-    article: Article, ex: Exemplars, candidates: Sequence[StoryCandidate], at: float
-) -> dict[str, Floats]:
-    """Return one column for each feature, one row a candidate."""
-    cosines, _ = _cosines(article, ex, 0)
-    parts = _parts(article, ex)
-    energy = article.weight**2
-    head = energy * ((article.rows["kind"] & _HEAD) > 0)
-    unknown = np.full(ex.stories, _NO_NUMBERS)
-    return {
-        "prominence": _prominence(ex, cosines),
-        "distinct": _distinct(parts, energy),
-        "common": _coverage(parts, energy),
-        "article_head": _coverage(parts, head),
-        "story_head": _story_head(ex),
-        "names": _best_of_kind(article, ex, NAME, _best(cosines, ex)),
-        "numbers": _best_of_kind(article, ex, NUMBER, unknown),
-        "age_days": np.array([max(0.0, at - c.first_at) / _DAY for c in candidates]),
-    }
+def _cosines(overlap: Overlap, ours: Floats, counts: NDArray[np.bool_], theirs: Floats) -> Floats:
+    """Return each exemplar's cosine with the article over some of the terms.
+
+    Args:
+        overlap: of the article with its candidates.
+        ours: (T) weights of the article's terms, 0 where they do not count.
+        counts: (E, T) whether the exemplar's term counts.
+        theirs: (E) energy of the exemplar's terms that count.
+    """
+    dots = np.where(counts, overlap.shared, 0.0) @ ours
+    return _ratio(dots, np.sqrt(theirs * float(ours @ ours)))
+
+
+def _plain(overlap: Overlap) -> Floats:
+    """Return the mean cosine over words that are neither names nor numbers.
+
+    Accounts of one kind of event share these; so at equal likeness they count against a story.
+    """
+    ours = np.where(overlap.kind & _FIGURES, 0.0, overlap.weight)
+    theirs = np.maximum(overlap.energy - overlap.names - overlap.numbers, 0.0)
+    return overlap.mean(_cosines(overlap, ours, (overlap.shared_kind & _FIGURES) == 0, theirs))
+
+
+def _names(overlap: Overlap, cosines: Floats) -> Floats:
+    """Return the best cosine over names; over all terms where a side has none, as in Arabic."""
+    ours = np.where(overlap.kind & NAME, overlap.weight, 0.0)
+    best = overlap.best(_cosines(overlap, ours, (overlap.shared_kind & NAME) > 0, overlap.names))
+    known = ours.any() & (overlap.best(overlap.names) > 0)
+    return np.where(known, best, overlap.best(cosines))
+
+
+def _numbers(overlap: Overlap) -> Floats:
+    """Return the mean cosine over numbers, and what is usual where a side has none."""
+    ours = np.where(overlap.kind & NUMBER, overlap.weight, 0.0)
+    counts = (overlap.shared_kind & NUMBER) > 0
+    known = ours.any() & (overlap.best(overlap.numbers) > 0)
+    mean = overlap.mean(_cosines(overlap, ours, counts, overlap.numbers))
+    return np.where(known, mean, _NO_NUMBERS)

@@ -89,6 +89,11 @@ def salient_terms(
     return packed.tobytes(), tuple(row[1] for row in rows)
 
 
+# Both for each value of the byte: logarithms and powers of thousands of rows cost more.
+_TF_WEIGHTS = term_weight(np.maximum(np.arange(256), 1).astype(np.uint8))
+_PRIOR_COUNTS = _PRIOR_ARTICLES * np.exp(-static_idf(np.arange(256).astype(np.uint8)))
+
+
 def df_offsets(vector: bytes) -> list[int]:
     """Return the distinct buckets in which an article counts, from its packed vector."""
     return [int(i) for i in np.unique(np.frombuffer(vector, VECTOR)["term"] % DF_BUCKETS)]
@@ -123,6 +128,13 @@ class DocumentFrequencies:
 
     def idf(self, terms: NDArray[np.uint32], priors: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Return -ln of the terms' document probability, the static prior as pseudo-counts."""
-        seen = self.counts[terms % DF_BUCKETS] + _PRIOR_ARTICLES * np.exp(-static_idf(priors))
-        rarity: NDArray[np.float64] = np.log((self.docs + _PRIOR_ARTICLES) / seen)
+        seen = self.counts[terms & np.uint32(DF_BUCKETS - 1)] + _PRIOR_COUNTS[priors]
+        rarity: NDArray[np.float64] = math.log(self.docs + _PRIOR_ARTICLES) - np.log(seen)
         return np.maximum(rarity, 0.0)
+
+    def weigh(
+        self, terms: NDArray[np.uint32], tf: NDArray[np.uint8], priors: NDArray[np.uint8]
+    ) -> NDArray[np.float64]:
+        """Return how often the terms occur x how rare they are."""
+        weights: NDArray[np.float64] = _TF_WEIGHTS[tf] * self.idf(terms, priors)
+        return weights

@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from worker.core.evidence import pack, score_of
-from worker.core.partings import CHECKPOINTS, parting
-from worker.core.salience import DocumentFrequencies
+from worker.core.scorer import Scorer
 from worker.core.stories import decide, keep_exemplars
 from worker.errors import ConflictError
 from worker.model import (
@@ -24,6 +23,7 @@ from worker.model import (
     StoryCandidate,
     StoryId,
 )
+from worker.steps.tend import Tender
 from worker.store.index import (
     ANY_VERSION,
     OPENS,
@@ -56,6 +56,8 @@ class Attacher:
 
     index: Index
     policy: MatchPolicy
+    scorer: Scorer
+    tender: Tender
 
     def attach(
         self, article: Article, sketch: Sketch, *, entry_id: EntryId, now: float
@@ -70,7 +72,9 @@ class Attacher:
         for _ in range(MAX_RACES):
             probe = self.index.probe(article.lang, sketch, now=now)
             df = self.index.frequencies(article.lang, seq=probe.seq, now=now)
-            decision = decide(sketch, probe, df=df, at=article.at, policy=self.policy)
+            decision = decide(
+                sketch, probe, df=df, at=article.at, policy=self.policy, scorer=self.scorer
+            )
             membership = _membership(article, sketch, probe, decision, salt)
             answer = self.index.attach(
                 article, sketch, membership, seq=probe.seq, now=now, entry_id=entry_id
@@ -79,25 +83,19 @@ class Attacher:
                 salt += 1
             elif isinstance(answer, Member):
                 if isinstance(decision, SameStory):
-                    story = _grown(decision, probe, membership)
-                    answer = replace(answer, story_id=self._part(article, story, df, now=now))
+                    story_id = self.tender.tend(
+                        article.article_id,
+                        _grown(decision, probe, membership),
+                        decision=decision,
+                        probe=probe,
+                        df=df,
+                        now=now,
+                    )
+                    answer = replace(answer, story_id=story_id)
                 return _attachment(answer, decision)
             elif isinstance(answer, Known):
                 return _known(answer, entry_id)
         raise ConflictError(f"article {article.article_id} lost {MAX_RACES} races")
-
-    def _part(
-        self, article: Article, story: StoryCandidate, df: DocumentFrequencies, *, now: float
-    ) -> StoryId:
-        """Return the article's story, after a story that has become two was split."""
-        if story.size not in CHECKPOINTS:
-            return story.story_id
-        moved = [story.exemplar_ids[i] for i in parting(story.exemplars, df)]
-        if not moved:
-            return story.story_id
-        opens = new_story_id(article.lang, moved[-1], person=b"parted")
-        split = self.index.split(story, moved, opens=opens, now=now)
-        return opens if split and article.article_id in moved else story.story_id
 
 
 def _grown(decision: SameStory, probe: Probe, membership: Membership) -> StoryCandidate:
@@ -145,7 +143,7 @@ def _membership(
     match decision:
         case NewStory():
             story_id, version = (
-                with_salt(new_story_id(article.lang, article.article_id), salt),
+                with_salt(new_story_id(article), salt),
                 OPENS,
             )
             exemplars, known = keep_exemplars((), sketch.vector), {}
@@ -168,7 +166,7 @@ def _membership(
     )
 
 
-def new_story_id(lang: str, article_id: ArticleId, *, person: bytes = b"story") -> StoryId:
-    """Return the id of a story that an article opens: the same in every replay."""
-    digest = hashlib.blake2b(article_id.encode(), digest_size=6, person=person)
-    return StoryId(f"{lang}-{digest.hexdigest()}")
+def new_story_id(article: Article) -> StoryId:
+    """Return the id of a story that this article opens: the same in every replay."""
+    digest = hashlib.blake2b(article.article_id.encode(), digest_size=6, person=b"story")
+    return StoryId(f"{article.lang}-{digest.hexdigest()}")
