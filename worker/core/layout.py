@@ -5,7 +5,6 @@ and dates at the head of items, and how much of a page's text is links. Called b
 """
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -24,7 +23,6 @@ _CLOCK = re.compile(
     r"(?:^|\n|[.!?。！？।] ?)[\s\[(•*·–-]*([01]?\d|2[0-3])[:.hH時时]([0-5]\d)(?!\d|[.,]\d| ?%)"  # noqa: RUF001
     r"(?: ?([aApP])\.?[mM]\b)?"
 )
-_DIGITS = re.compile(r"\d+")
 
 # A ticker has many items, and short ones: those of live pages have 10 to 60 words. Reports that
 # quote a few clock times stay below both.
@@ -48,10 +46,12 @@ _REPEATS = 0.1
 _NUMBERS = 0.15
 _NAMED = 0.5  # of the lines; headlines tell of people and places
 
-# Lines that date an item ("30 Dec 2018", "5 minutes ago") are short and alike but for their digits;
-# tables and polls have such lines too, but with paragraphs between them.
-_STAMP_WORDS = 5
-_STAMP_ALIKE = 3
+# Lines that date an item ("30 Dec 2018", "29.12. 14:05") are short; tables and recipes have short
+# lines with numbers too, but not with years or clock times. A chronology runs over many years.
+_YEAR = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)")
+_HOUR = re.compile(r"(?<!\d)\d{1,2}[:.]\d\d(?!\d)")
+_STAMP_YEARS = 2
+_STAMP_WORDS = 6
 _STAMPS = 6
 _STAMPS_SHARE = 0.2
 _TEASER_WORDS = 45
@@ -103,18 +103,15 @@ def _has_stamps(lines: Sequence[str]) -> bool:
     """Say whether dates or ages stand on lines of their own between the items of a list."""
     if any(_words(line) > _TEASER_WORDS for line in lines):
         return False
-    short = [
+    stamps = [
         line
         for line in lines
-        if _words(line) <= _STAMP_WORDS and _DIGITS.search(line) and not _SENTENCE_END.search(line)
+        if (_YEAR.search(line) or _HOUR.search(line))
+        and _words(line) <= _STAMP_WORDS
+        and not _SENTENCE_END.search(line)
     ]
-    shapes = Counter(_DIGITS.sub("0", line) for line in short)
-    stamps = sum(
-        count
-        for shape, count in shapes.items()
-        if count >= _STAMP_ALIKE and any(map(str.isalpha, shape))
-    )
-    return stamps >= max(_STAMPS, _STAMPS_SHARE * len(lines))
+    years = {year for line in stamps for year in _YEAR.findall(line)}
+    return len(stamps) >= max(_STAMPS, _STAMPS_SHARE * len(lines)) and len(years) <= _STAMP_YEARS
 
 
 def _is_headlines(lines: Sequence[str]) -> bool:

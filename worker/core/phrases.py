@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001 - letters of other scripts are meant
 """The wording of walls and notices, by the reason it is rejected for; `core.junk` weighs it.
 
 One phrase between bars, in languages with many news sites. No phrase need be conclusive alone, and
