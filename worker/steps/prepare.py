@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from worker.core.junk import gate, is_headline
 from worker.core.sketch import sketch
 from worker.decode.language import detect_language
-from worker.decode.lexicon import prior_for
+from worker.decode.lexicon import prior_for, words_for
 from worker.decode.page import extract_page
 from worker.errors import DecodeError
 from worker.model import IndexParams, MatchPolicy, Rejected, Sketch
@@ -55,7 +55,8 @@ def prepare(draft: Draft, params: IndexParams, policy: MatchPolicy) -> Prepared 
             trouble = str(e)
     lang = detect_language(f"{title}\n{text}", draft.lang)
     is_title_only = not draft.html and is_headline(title, text)
-    signed = sketch(title, "" if is_title_only else text, params=params, prior=prior_for(lang))
+    body = "" if is_title_only else text
+    signed = sketch(title, body, params=params, prior=prior_for(lang), words=words_for(lang))
     rejected = gate(title, text, signed.shingles, policy, linked=linked)
     if rejected:
         return Rejected(reason=rejected.reason, detail=trouble or rejected.detail)
