@@ -6,7 +6,6 @@ from worker.core import salience, signatures, text
 from worker.core.salience import Prior
 from worker.model import IndexParams, Sketch
 
-
 Words = Callable[[str], list[str]]
 """Makes a language's terms of a normalised text."""
 
