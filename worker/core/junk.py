@@ -12,7 +12,7 @@ from worker.core.phrases import PHRASES
 from worker.core.text import normalise, tokens
 from worker.model import MatchPolicy, Rejected
 
-REASONS = ("too_short", *PHRASES, "index_page", "live_ticker")
+REASONS = ("too_short", *PHRASES, "index_page", "live_ticker", "boilerplate")
 
 # Walls and notices run to 20-200 words; nothing longer is rejected for its phrases. No text of
 # 2500 characters has so few words, which spares the look at most articles.
@@ -45,7 +45,13 @@ _INDEX = {reason: _by_first(phrases) for reason, phrases in PHRASES.items()}
 
 
 def gate(
-    title: str, text: str, shingle_count: int, policy: MatchPolicy, *, linked: float = 0.0
+    title: str,
+    text: str,
+    shingle_count: int,
+    policy: MatchPolicy,
+    *,
+    linked: float = 0.0,
+    title_only: bool = False,
 ) -> Rejected | None:
     """Return why a text is no article, or None when it may be one.
 
@@ -55,6 +61,7 @@ def gate(
         shingle_count: distinct shingles of the text.
         policy: fewest shingles that make an article.
         linked: share of the text that is nothing but links, where a page tells.
+        title_only: the title is all there ever was, so there is no text to be too short.
     """
     if len(text) <= _SHORT_CHARS:
         words = tokens(normalise(f"{title}\n{text}"))
@@ -62,7 +69,7 @@ def gate(
             rejected = _wall(words)
             if rejected:
                 return rejected
-    if shingle_count < policy.min_shingles:
+    if shingle_count < policy.min_shingles and not title_only:
         detail = f"{shingle_count} shingles of {policy.min_shingles}"
         return Rejected(reason="too_short", detail=detail)
     reason = layout_of(text, linked)
