@@ -18,11 +18,13 @@ from worker.errors import ConfigError
 from worker.hints import Hints
 from worker.settings import DAY_S, Settings
 from worker.steps.attach import Attacher
+from worker.steps.boilerplate import Boilerplate
 from worker.steps.ingest import Ingest
 from worker.steps.pool import Limits, PreparePool
 from worker.steps.reconcile import Reconciler
 from worker.steps.replay import Replay
 from worker.steps.tend import Tender
+from worker.store.boilerplate import Rings
 from worker.store.census import Census
 from worker.store.client import connect, require_safe
 from worker.store.feeds import Feeds
@@ -118,6 +120,11 @@ class Context:
         return Attacher(index=self.index, policy=policy, scorer=self.scorer, tender=tender)
 
     @cached_property
+    def boilerplate(self) -> Boilerplate:
+        """Takes out what publishers repeat."""
+        return Boilerplate(rings=Rings(self.client, self.keys))
+
+    @cached_property
     def reconciler(self) -> Reconciler:
         """Finds overdue entries."""
         return Reconciler(ledger=self.ledger, hints=self.hints, batch=self.settings.ledger.batch)
@@ -139,6 +146,7 @@ class Context:
             ledger=self.ledger,
             archive=self.archive,
             attacher=self.attacher,
+            boilerplate=self.boilerplate,
             params=self.settings.index.params(),
             policy=self.settings.match.policy(),
             clock=time.time,
@@ -216,7 +224,11 @@ def replay_steps(context: Context, workers: int) -> Iterator[Replay]:
     limits = Limits(cpu_s=s.work.cpu_s, memory_mb=s.work.memory_mb)
     with PreparePool(workers, s.index.params(), s.match.policy(), limits) as pool:
         yield Replay(
-            ledger=context.ledger, attacher=context.attacher, stories=context.stories, pool=pool
+            ledger=context.ledger,
+            attacher=context.attacher,
+            boilerplate=context.boilerplate,
+            stories=context.stories,
+            pool=pool,
         )
 
 

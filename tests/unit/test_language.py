@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001 - letters of other scripts are meant
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -52,3 +53,60 @@ def test_detect_language_when_first_called_by_many_threads_then_loads_one_model(
         found = list(pool.map(detect_language, [TEXTS["en"], TEXTS["de"]] * 4))
     assert found == ["en", "de"] * 4
     assert language._model.cache_info().misses == 1
+
+
+# The same piece of news in languages that are easily taken for one another.
+RELATIVES = {
+    "es": "El gobierno anunció este martes nuevas ayudas para las familias afectadas por las inundaciones.",
+    "pt": "O governo anunciou nesta terça-feira novas ajudas para as famílias afetadas pelas enchentes.",
+    "no": "Regjeringen varslet tirsdag nye støttetiltak for familiene som ble rammet av flommen i forrige måned.",
+    "da": "Regeringen varslede tirsdag nye støtteordninger til de familier, der blev ramt af oversvømmelserne.",
+    "sv": "Regeringen meddelade på tisdagen nya stöd till de familjer som drabbades av översvämningarna.",
+    "cs": "Vláda v úterý oznámila novou pomoc pro rodiny postižené povodněmi z minulého měsíce na jihu země.",
+    "sk": "Vláda v utorok oznámila novú pomoc pre rodiny postihnuté povodňami z minulého mesiaca na juhu krajiny.",
+    "ru": "Правительство во вторник объявило о новой помощи семьям, пострадавшим от наводнения.",
+    "uk": "Уряд у вівторок оголосив про нову допомогу родинам, які постраждали від повені минулого місяця.",
+    "bg": "Правителството обяви във вторник нова помощ за семействата, пострадали от наводненията.",
+    "hr": "Vlada je u utorak najavila novu pomoć obiteljima pogođenima poplavama prošloga mjeseca na jugu zemlje.",
+    "sr": "Влада је у уторак најавила нову помоћ породицама које су погођене поплавама прошлог месеца.",
+    "ms": "Kerajaan pada hari Selasa mengumumkan bantuan baharu kepada keluarga yang terjejas akibat banjir.",
+    "fa": "دولت روز سه‌شنبه از کمک‌های تازه به خانواده‌های آسیب‌دیده از سیل ماه گذشته در جنوب کشور خبر داد.",
+    "ur": "حکومت نے منگل کے روز گزشتہ ماہ کے سیلاب سے متاثرہ خاندانوں کے لیے نئی امداد کا اعلان کیا ہے۔",
+}
+
+
+@pytest.mark.parametrize(("lang", "text"), RELATIVES.items())
+def test_detect_language_when_relatives_are_close_then_tells_them_apart(
+    lang: str, text: str
+) -> None:
+    """With the right hint, a wrong one and none: the same answer, or articles would not meet."""
+    assert {detect_language(text, hint) for hint in ("", lang, "en")} == {lang}
+
+
+def test_detect_language_when_two_can_hardly_be_told_then_the_hint_decides() -> None:
+    """A sentence of Indonesian may be Malay word for word; its feed knows."""
+    text = "Pemerintah pada hari Selasa mengumumkan bantuan baru bagi keluarga yang terkena dampak banjir."
+    assert (detect_language(text, "id"), detect_language(text, "ms")) == ("id", "ms")
+    assert detect_language(text, "en") == detect_language(text)
+
+
+@pytest.mark.parametrize(
+    ("lang", "text"),
+    [
+        (
+            "en",
+            "President Volodymyr Zelenskyy (Володимир Зеленський) thanked the donors for their new aid.",
+        ),
+        ("zh", "外交部发言人周二表示,总统Emmanuel Macron将于下月来访,双方将讨论贸易和气候问题。"),
+        ("ja", "首相は火曜日、フランスのEmmanuel Macron大統領と電話会談し、貿易について協議した。"),
+        (
+            "en",
+            "THE FAMILY OF THE BOY WHO WAS SHOT LAST NIGHT WANTS TO KNOW WHO FIRED THE GUN. " * 2,
+        ),
+    ],
+)
+def test_detect_language_when_scripts_or_cases_mix_then_the_text_decides(
+    lang: str, text: str
+) -> None:
+    """Names in another script, and transcripts in capitals, do not change the language."""
+    assert detect_language(text) == lang

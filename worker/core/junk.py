@@ -1,73 +1,33 @@
-"""Tells articles from what only looks like one: walls, error pages, texts too short to sign.
+"""Tells articles from what only looks like one: walls, error pages, lists, texts too short to sign.
 
-A page is rejected for its wording only when it is short and consists largely of such phrases, so
-that a report about paywalls or cookies passes. No publisher's own wording is listed.
+A page is rejected for its wording only when it is short and consists of such phrases, whole or at
+its end, so that a report about paywalls or cookies passes; for its layout only when no running text
+stands in it.
 """
 
 from collections.abc import Mapping, Sequence
 
+from worker.core.layout import layout_of
+from worker.core.phrases import PHRASES
 from worker.core.text import normalise, tokens
 from worker.model import MatchPolicy, Rejected
 
-REASONS = ("too_short", "consent_wall", "paywall", "login_or_captcha", "error_page")
+REASONS = ("too_short", *PHRASES, "index_page", "live_ticker", "boilerplate")
 
 # Walls and notices run to 20-200 words; nothing longer is rejected for its phrases. No text of
 # 2500 characters has so few words, which spares the look at most articles.
 _SHORT_TOKENS = 250
 _SHORT_CHARS = 2500
-# Share of words that stand in listed phrases, and how many different phrases must occur. Of 19 463
+# Share of words that stand in listed phrases, and how many different phrases must occur. Of 40 613
 # news articles of all lengths none passes both.
 _SHARE = 0.15
 _DISTINCT = 2
-
-# One phrase between bars, in languages with many news sites. No phrase need be conclusive alone.
-_PHRASES: Mapping[str, str] = {
-    "consent_wall": """
-        use cookies|uses cookies|our partners|list of partners|such as cookies|on your device
-        |unique identifiers|personalised advertising|personalized advertising|location data
-        |my choices|your choices|your choice|measure content performance|accept all|reject all|manage preferences
-        |manage cookies|manage choices|cookie settings|cookie policy|privacy policy|your consent
-        |legitimate interest|store and or access information on a device|personalised ads
-        |personalized ads|personalised content|personalized content|your privacy
-        |alle akzeptieren|cookies akzeptieren|verwenden cookies|datenschutzerklärung
-        |unsere partner|tout accepter|accepter et continuer|accepter les cookies
-        |politique de confidentialité|nos partenaires|gérer mes choix|aceptar todas|aceptar cookies
-        |utilizamos cookies|política de cookies|política de privacidad|política de privacidade
-        |aceitar todos|accetta tutti|utilizziamo i cookie|informativa sulla privacy|принять все
-        |файлы cookie|tümünü kabul et|接受所有|隐私政策|すべて同意
-        """,
-    "paywall": """
-        subscribe now|subscribe today|subscribe to continue reading|to continue reading
-        |to keep reading|free articles|first month|cancel whenever|sign in|log in
-        |already a subscriber|already a member|for subscribers|subscribers only|become a member
-        |become a subscriber|unlimited access|free trial|digital subscription|cancel anytime
-        |cancel any time|a month|per month|full access|jetzt abonnieren|jetzt weiterlesen
-        |jetzt testen|bereits abonnent|monatlich kündbar|réservé aux abonnés|déjà abonné
-        |abonnez vous|sans engagement|suscríbete|solo para suscriptores|ya eres suscriptor
-        |contenido exclusivo|abbonati|già abbonato|assine agora|já é assinante
-        |оформите подписку|уже подписаны|abone ol|有料会員|会員限定
-        """,
-    "login_or_captcha": """
-        sign in|log in|forgot password|forgot your password|create an account
-        |create a free account|not a robot|are you a robot|you are human|verify you are
-        |enable javascript|javascript is disabled|disable your ad blocker|unusual traffic
-        |checking your browser|security check|security service|captcha|anmelden|passwort vergessen
-        |javascript aktivieren|mot de passe oublié|se connecter|activer javascript
-        |connectez vous|iniciar sesión|olvidaste tu contraseña|no soy un robot|entrar na sua conta
-        |password dimenticata|accedi|включите javascript|забыли пароль|войдите|giriş yap
-        |şifremi unuttum|ログイン|登录
-        """,
-    "error_page": """
-        not found|404|403 forbidden|access denied|you are looking for|you requested
-        |no longer available|not available|does not exist|has been removed
-        |internal server error|service unavailable|temporarily unavailable|back to the homepage
-        |back to homepage|return to the homepage|too many requests|bad gateway
-        |something went wrong|try again later|nicht gefunden|existiert nicht|zur startseite
-        |page introuvable|n existe plus|n existe pas|retour à l accueil|página no encontrada
-        |no existe|volver al inicio|página não encontrada|pagina non trovata|torna alla home
-        |страница не найдена|на главную|ana sayfa|sayfa yok|页面不存在|ページが見つかりません
-        """,
-}
+# A teaser is an article's first lines and then the offer: the same, of its last words only.
+_TAIL_TOKENS = 40
+_TAIL_SHARE = 0.35
+_TAIL_DISTINCT = 3
+# A headline that stands for its article must at least say who does what.
+_HEADLINE_TOKENS = 4
 
 _Index = Mapping[str, Sequence[tuple[str, ...]]]
 
@@ -81,10 +41,18 @@ def _by_first(phrases: str) -> _Index:
     return firsts
 
 
-_INDEX = {reason: _by_first(phrases) for reason, phrases in _PHRASES.items()}
+_INDEX = {reason: _by_first(phrases) for reason, phrases in PHRASES.items()}
 
 
-def gate(title: str, text: str, shingle_count: int, policy: MatchPolicy) -> Rejected | None:
+def gate(
+    title: str,
+    text: str,
+    shingle_count: int,
+    policy: MatchPolicy,
+    *,
+    linked: float = 0.0,
+    title_only: bool = False,
+) -> Rejected | None:
     """Return why a text is no article, or None when it may be one.
 
     Args:
@@ -92,23 +60,45 @@ def gate(title: str, text: str, shingle_count: int, policy: MatchPolicy) -> Reje
         text: main text as extracted.
         shingle_count: distinct shingles of the text.
         policy: fewest shingles that make an article.
+        linked: share of the text that is nothing but links, where a page tells.
+        title_only: the title is all there ever was, so there is no text to be too short.
     """
     if len(text) <= _SHORT_CHARS:
         words = tokens(normalise(f"{title}\n{text}"))
         if 0 < len(words) <= _SHORT_TOKENS:
-            shares = {reason: _share(words, index) for reason, index in _INDEX.items()}
-            reason = max(shares, key=lambda name: shares[name])
-            if shares[reason] >= _SHARE:
-                detail = f"{shares[reason]:.0%} of {len(words)} words"
-                return Rejected(reason=reason, detail=detail)
-    if shingle_count < policy.min_shingles:
+            rejected = _wall(words)
+            if rejected:
+                return rejected
+    if shingle_count < policy.min_shingles and not title_only:
         detail = f"{shingle_count} shingles of {policy.min_shingles}"
         return Rejected(reason="too_short", detail=detail)
+    reason = layout_of(text, linked)
+    return Rejected(reason=reason, detail="no running text") if reason else None
+
+
+def is_headline(title: str, text: str) -> bool:
+    """Say whether a record is a title alone: no text, or the title once more.
+
+    Such a record is judged by its title. One that has a text is judged by that.
+    """
+    words = tokens(normalise(title))
+    return len(words) >= _HEADLINE_TOKENS and tokens(normalise(text)) in ([], words)
+
+
+def _wall(words: Sequence[str]) -> Rejected | None:
+    """Return the kind of wall that so few words make up, if any."""
+    whole = {reason: _share(words, index, _DISTINCT) for reason, index in _INDEX.items()}
+    reason = max(whole, key=lambda name: whole[name])
+    if whole[reason] >= _SHARE:
+        return Rejected(reason=reason, detail=f"{whole[reason]:.0%} of {len(words)} words")
+    tail = _share(words[-_TAIL_TOKENS:], _INDEX["paywall"], _TAIL_DISTINCT)
+    if tail >= _TAIL_SHARE:
+        return Rejected(reason="paywall", detail=f"{tail:.0%} of the last {_TAIL_TOKENS} words")
     return None
 
 
-def _share(words: Sequence[str], index: _Index) -> float:
-    """Return the share of words inside phrases; 0 unless several different phrases occur."""
+def _share(words: Sequence[str], index: _Index, distinct: int) -> float:
+    """Return the share of words inside phrases; 0 unless so many different phrases occur."""
     found: set[tuple[str, ...]] = set()
     covered = at = 0
     while at < len(words):
@@ -120,4 +110,4 @@ def _share(words: Sequence[str], index: _Index) -> float:
         found.add(run)
         covered += len(run)
         at += len(run)
-    return covered / len(words) if len(found) >= _DISTINCT else 0.0
+    return covered / len(words) if len(found) >= distinct else 0.0

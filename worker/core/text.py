@@ -7,6 +7,7 @@ one token. Knows scripts, not languages; no word is dropped here.
 
 import re
 import unicodedata
+from collections.abc import Callable
 from itertools import pairwise
 
 MAX_CHARS = 400_000  # 20 000 words of 20 characters
@@ -97,21 +98,30 @@ def fold(text: str) -> str:
     return text.lower() if text.isascii() else _plain(normalise(text)).casefold()
 
 
+def is_unspaced(token: str) -> bool:
+    """Say whether a token was cut out of a script without spaces."""
+    return _UNSPACED_START.match(token) is not None
+
+
 def _grams(run: str) -> list[str]:
     width = _GRAM_IDEOGRAPHIC if _IDEOGRAPHIC.match(run) else _GRAM_ALPHABETIC
     return [run[i : i + width] for i in range(max(1, len(run) - width + 1))]
 
 
-def tokens(text: str) -> list[str]:
+def tokens(text: str, cut: Callable[[str], list[str]] = _grams) -> list[str]:
     """Return the case-folded tokens of a normalised text in reading order.
 
     At most ``MAX_TOKENS``, each at most ``MAX_TOKEN_CHARS`` long.
+
+    Args:
+        text: as `normalise` returns it.
+        cut: what makes tokens of a run of characters without spaces.
     """
     plain = _plain(text).casefold()
     pattern = _TOKEN_ASCII if plain.isascii() else _TOKEN
     found: list[str] = pattern.findall(plain)[:MAX_TOKENS]
     if pattern is _TOKEN and _UNSPACED_START.search(text):
-        runs = (_grams(t) if _UNSPACED_START.match(t) else [t] for t in found)
+        runs = (cut(t) if _UNSPACED_START.match(t) else [t] for t in found)
         found = [gram for run in runs for gram in run][:MAX_TOKENS]
     return [token[:MAX_TOKEN_CHARS] for token in found]
 

@@ -44,6 +44,8 @@ _SCRIPTS = {
 # Japanese mixes kana with Han: a fifth of kana is plenty, and Chinese has none.
 _SCRIPT_SHARE = {"ja": 0.2}
 _DEFAULT_SHARE = 0.5
+# Languages so close that the model takes plain sentences of one for the other: the hint knows better.
+_RELATIVES = ({"id", "ms"}, {"hr", "sr"}, {"hr", "bs"}, {"sr", "bs"})
 # Letters that write whole syllables or words: forty of them are a paragraph.
 _DENSE = ("CJK", "HIRAGANA", "KATAKANA", "HANGUL")
 _DENSE_WEIGHT = 3
@@ -72,8 +74,19 @@ def detect_language(text: str, hint: str = "") -> str:
     by_script = _by_script(scripts)
     if by_script:
         return by_script
+    if len(scripts) > 1:
+        sample = _in_script(sample, scripts.most_common(1)[0][0])
+    if sum(map(str.isupper, sample)) > sum(map(str.islower, sample)):
+        sample = sample.lower()  # transcripts in capitals come out as no language at all
     lang, confidence = _load().classify(sample)
+    if fallback != lang and {fallback, lang} in _RELATIVES:
+        return fallback
     return str(lang) if confidence >= MIN_CONFIDENCE and len(lang) == 2 else fallback
+
+
+def _in_script(sample: str, script: str) -> str:
+    """Return a text without letters of other scripts: names as they are written at home."""
+    return "".join(c if not c.isalpha() or _script(c) == script else " " for c in sample)
 
 
 def _script(letter: str) -> str:

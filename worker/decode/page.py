@@ -67,10 +67,12 @@ def extract_page(body: bytes, *, url: str) -> ExtractedPage:
     if not isinstance(found, Document):
         return ExtractedPage(title=_tag_title(tree), text="", published_at=None)
     lines = (line.strip() for line in (found.text or "").splitlines())
+    text = "\n".join(line for line in lines if line)[:MAX_TEXT_CHARS]
     return ExtractedPage(
         title=_without_site(found.title or "", found.sitename or "", url)[:MAX_TITLE_CHARS],
-        text="\n".join(line for line in lines if line)[:MAX_TEXT_CHARS],
+        text=text,
         published_at=_midnight(found.date),
+        linked=_linked_share(tree, text),
     )
 
 
@@ -92,6 +94,13 @@ def _tree(body: bytes) -> lxml.html.HtmlElement:
     if any(len(element) > MAX_CHILDREN for element in tree.iter()):
         raise DecodeError(f"the page has an element with more than {MAX_CHILDREN} children")
     return tree
+
+
+def _linked_share(tree: lxml.html.HtmlElement, text: str) -> float:
+    """Return the share of a text's characters on lines that are, as a whole, links of the page."""
+    links = {"".join(link.text_content().split()) for link in tree.iter("a")}
+    lines = ["".join(line.split()) for line in text.split("\n")]
+    return sum(len(line) for line in lines if line in links) / max(1, sum(map(len, lines)))
 
 
 def _tag_title(tree: lxml.html.HtmlElement) -> str:

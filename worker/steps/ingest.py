@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 
@@ -10,6 +11,7 @@ from worker.core.retry import retry_at
 from worker.errors import SamestoryError
 from worker.model import Article, Entry, EntryId, IndexParams, MatchPolicy, Outcome, Rejected
 from worker.steps.attach import Attacher
+from worker.steps.boilerplate import Boilerplate
 from worker.steps.prepare import Draft, Prepared, prepare
 from worker.store.ledger import WORK, Ledger, Started
 
@@ -23,6 +25,7 @@ class Ingest:
     ledger: Ledger
     archive: Archive
     attacher: Attacher
+    boilerplate: Boilerplate
     params: IndexParams
     policy: MatchPolicy
     clock: Callable[[], float]
@@ -51,7 +54,11 @@ class Ingest:
 
     def _settle(self, started: Started, now: float) -> None:
         entry = started.entry
-        prepared = prepare(self._draft(entry, started.page), self.params, self.policy)
+        draft = self._draft(entry, started.page)
+        again = partial(prepare, draft, self.params, self.policy)
+        prepared = again()
+        if isinstance(prepared, Prepared):
+            prepared = self.boilerplate.cut(prepared, entry.source, entry.article_id, again)
         if isinstance(prepared, Rejected):
             self.ledger.settle(entry.entry_id, Outcome.REJECTED, reason=prepared.reason)
             log.info("entry_settled", outcome="rejected", reason=prepared.reason)

@@ -79,6 +79,10 @@ class PreparePool:
                 yield from [self._alone(draft) for draft in chunk]
                 window = deque((later, self._submit(later)) for later, _ in window)
 
+    def again(self, draft: Draft, repeated: frozenset[int]) -> Prepared | Rejected:
+        """Prepare a draft that could be prepared, without repeated lines, in this process."""
+        return prepare(draft, self._params, self._policy, repeated)
+
     def _alone(self, draft: Draft) -> Result:
         """Prepare one draft of a chunk that broke the pool."""
         try:

@@ -6,9 +6,11 @@ answer does not depend on how many workers there are.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from worker.model import Article, ArticleId, Outcome, Rejected, StoryId
 from worker.steps.attach import Attacher, Attachment
+from worker.steps.boilerplate import Boilerplate
 from worker.steps.pool import PreparePool, Result
 from worker.steps.prepare import Prepared
 from worker.steps.records import Record
@@ -40,6 +42,7 @@ class Replay:
 
     ledger: Ledger
     attacher: Attacher
+    boilerplate: Boilerplate
     stories: Stories
     pool: PreparePool
 
@@ -73,6 +76,10 @@ class Replay:
         ]
 
     def _one(self, record: Record, result: Result, done: Mapping[ArticleId, Replayed]) -> Replayed:
+        if isinstance(result, Prepared):
+            result = self.boilerplate.cut(
+                result, record.source, record.article_id, partial(self.pool.again, record.draft)
+            )
         if isinstance(result, Prepared):
             return self._attached(record, result, done)
         if isinstance(result, Rejected):

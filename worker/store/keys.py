@@ -15,6 +15,7 @@ explains why attach and settle are therefore two idempotent scripts and not one.
 | {ns}:listed:<id>              | set    | entry ids of the feed's last full response               | until removed         |
 | {ns}:pending                  | zset   | entry id -> end of its lease                             | until settled         |
 | {ns}:entry:<id>               | hash   | the ledger entry, its stage, attempts and outcome        | retention once settled|
+| {ns}:lines:<publisher>        | string | its newest 1 024 lines: hash of the line + article, u32   | 7 days                |
 | {ns}:quarantine               | zset   | entry id -> when it was given up                         | until retried, dropped|
 | {ns:lang}:seq                 | string | attaches so far                                          | as the namespace      |
 | {ns:lang}:recent              | zset   | the newest attaches: story, partition, number -> seq     | retention             |
@@ -99,6 +100,10 @@ class Keys:
     def listed(self, feed_id: FeedId) -> str:
         """Return the key of the entry ids that the feed listed last."""
         return self._ns(f"listed:{feed_id}")
+
+    def lines(self, source: str) -> str:
+        """Return the key of a publisher's newest lines."""
+        return self._ns(f"lines:{source}")
 
     def entry(self, entry_id: EntryId) -> str:
         """Return the key of one ledger entry."""
