@@ -207,6 +207,7 @@ class Probe:
     seq: int  # attaches this language had seen; attach refuses when relevant ones came since
     copies: tuple[CopyCandidate, ...]
     stories: tuple[StoryCandidate, ...]
+    ids_read: int = 0  # ids that the scripts walked over to find them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,8 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from worker.core.stories import decide, keep_exemplars
 from worker.errors import ConflictError
@@ -25,6 +25,7 @@ from worker.model import (
 from worker.store.index import (
     ANY_VERSION,
     OPENS,
+    STORY_CANDIDATES,
     Index,
     Known,
     Member,
@@ -54,6 +55,8 @@ class Attacher:
 
     index: Index
     policy: MatchPolicy
+    probe_width: int = STORY_CANDIDATES  # more are for the observer alone
+    observe: Callable[[Article, Probe, Decision], None] | None = None  # called once attached
 
     def attach(
         self, article: Article, sketch: Sketch, *, entry_id: EntryId, now: float
@@ -66,7 +69,8 @@ class Attacher:
         """
         salt = 0
         for _ in range(MAX_RACES):
-            probe = self.index.probe(article.lang, sketch, now=now)
+            wide = self.index.probe(article.lang, sketch, now=now, most_stories=self.probe_width)
+            probe = replace(wide, stories=wide.stories[:STORY_CANDIDATES])
             df = self.index.frequencies(article.lang, seq=probe.seq, now=now)
             decision = decide(sketch, probe, df=df, at=article.at, policy=self.policy)
             membership = _membership(article, sketch, probe, decision, salt)
@@ -76,6 +80,8 @@ class Attacher:
             if answer is Refusal.TAKEN:
                 salt += 1
             elif isinstance(answer, Member):
+                if self.observe:
+                    self.observe(article, wide, decision)
                 return _attachment(answer, decision)
             elif isinstance(answer, Known):
                 return _known(answer, entry_id)
