@@ -61,8 +61,8 @@ def evaluate(
         attacher = watched(context.index, policy, watch)
         done = run_replay(context, records, workers or os.cpu_count() or 1, attacher)
         run_s = time.perf_counter() - started
-        cases = cases_of(done, labels, watch.seen, window_s=window_s)
-        result = report(cases, attach_s=watch.seconds, run_s=run_s)
+        cases = cases_of(done, labels, watch, window_s=window_s)
+        result = report(cases, run_s=run_s)
         evidence = [_evidence(context, fault.culprit) for fault in result.worst]
     rivals = _compare(in_event_order(records), cases, window_s) if baseline else ()
     files = _drawn(plots, cases, plot, policy.story_threshold) if plots and plot else []

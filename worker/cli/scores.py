@@ -107,11 +107,12 @@ def _print_scores(report: Report) -> None:
 
 def _print_retrieval(report: Report) -> None:
     retrieval, latency = report.retrieval, report.latency
+    median, p99 = retrieval.ids_read_median, retrieval.ids_read_p99
+    wider = f"probing for {max(RANKS)} candidates instead of {STORY_CANDIDATES}"
+    p50, slow = latency.attach
     lines = [
-        f"ids read an article: median {retrieval.ids_read_median:.0f}, p99 "
-        f"{retrieval.ids_read_p99:.0f}",
-        f"attach step: p50 {latency.attach[0]:.2f} ms, p99 {latency.attach[1]:.2f} ms (the probe "
-        f"brings {max(RANKS)} candidates here, else {STORY_CANDIDATES}; so many are scored)",
+        f"ids read an article: median {median:.0f}, p99 {p99:.0f}",
+        f"attach step: p50 {p50:.2f} ms, p99 {slow:.2f} ms, {wider}",
         f"whole run: {report.articles_per_s:.0f} articles/s",
     ]
     if retrieval.recall_at:
@@ -125,7 +126,7 @@ def _print_retrieval(report: Report) -> None:
         lines.append(
             f"published to attached, simulated: p50 {latency.arrival[0]:.0f} ms, p99 "
             f"{latency.arrival[1]:.0f} ms, if records arrive at their times and wait for one "
-            "another, each taking the run's mean time; without polling and fetching"
+            "another; without polling and fetching"
         )
     for line in lines:
         out.print(_hanging(line, 0))

@@ -157,7 +157,7 @@ def nearest_centroid(
         end = min(start + _BLOCK, count)
         rows = cosines(start, end)
         for i in range(start, end):
-            dots: Floats = np.bincount(story[:i], weights=rows[i - start, :i], minlength=opened)
+            dots = _sums(story[:i], rows[i - start, :i], opened)
             near = dots / np.sqrt(np.maximum(squares[:opened], 1e-12))
             near[last_at[:opened] < texts[i].at - window_s] = -1.0
             best = int(near.argmax()) if opened else -1
@@ -168,6 +168,10 @@ def nearest_centroid(
             squares[best] += 2.0 * dots[best] + rows[i - start, i]
             tick()
     return [int(one) for one in story]
+
+
+def _sums(story: NDArray[np.int64], values: Floats, stories: int) -> Floats:
+    return np.bincount(story, weights=values, minlength=stories).astype(np.float64)
 
 
 class _Dense:

@@ -7,7 +7,7 @@ from collections import Counter, deque
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from worker.evaluate.watch import Seen
+from worker.evaluate.watch import Seen, Watch
 from worker.model import ArticleId, Outcome, StoryId
 from worker.steps.replay import Replayed
 
@@ -25,6 +25,7 @@ class Case:
     at: float
     lang: str
     seen: Seen | None  # none where nothing was attached
+    attach_s: float  # of the attach step; 0 without one
     gap_s: float | None  # since the true story's previous article; none for its first
     right: frozenset[StoryId]  # stories that hold an earlier article of it within the window
 
@@ -38,7 +39,7 @@ class Case:
 def cases_of(
     done: Iterable[Replayed],
     labels: Mapping[str, Hashable],
-    seen: Mapping[ArticleId, Seen],
+    watch: Watch,
     *,
     window_s: float,
 ) -> list[Case]:
@@ -47,7 +48,7 @@ def cases_of(
     Args:
         done: what became of the records, in event order.
         labels: the true story of each record, by its name.
-        seen: what the pipeline saw of each article that it attached.
+        watch: what the pipeline saw of each article that it attached, in how many seconds.
         window_s: how long the index can match an article.
 
     Cost: linear in the records, and in the stories into which a true one is split.
@@ -58,9 +59,9 @@ def cases_of(
         record, label = replayed.record, labels[str(replayed.record.name)]
         at = record.at or 0.0
         past = pasts.setdefault(label, _Past())
-        # What a record attached before under the same name saw is not this one's.
-        looked = None if record.article_id in met else seen.get(record.article_id)
+        again = record.article_id in met  # the one attached under this name was another record
         met.add(record.article_id)
+        looked = None if again else watch.seen.get(record.article_id)
         cases.append(
             Case(
                 name=record.name,
@@ -72,6 +73,7 @@ def cases_of(
                 at=at,
                 lang=looked.lang if looked else record.draft.lang or "und",
                 seen=looked,
+                attach_s=0.0 if again else watch.seconds.get(record.article_id, 0.0),
                 gap_s=None if past.last_at is None else at - past.last_at,
                 right=past.right(at - window_s),
             )

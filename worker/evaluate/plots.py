@@ -4,6 +4,7 @@ Backgrounds are transparent and all colours of middle lightness, so that they ca
 and on dark pages. The same cases give the same SVG to the byte.
 """
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ import matplotlib.dates as mdates
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import ScalarFormatter
+from matplotlib.ticker import StrMethodFormatter
 
 from worker.evaluate.cases import Case, groups
 
@@ -44,6 +45,7 @@ _STYLE = {
     "ytick.color": _GREY,
 }
 _BINS = 50
+_MARKS = (0.1, 0.3, 0.7, 0.9)  # thresholds marked on the curve, beside the one in use
 _BIGGEST = 12  # stories of the timeline
 _NAME = 28  # characters of a story's name that are shown
 
@@ -132,12 +134,14 @@ def _caption(figure: Figure, text: str) -> None:
 def _precision_recall(of: Choices, threshold: float) -> Figure:
     figure, axes = _axes("Precision and recall of links", "recall", "precision")
     points = precision_recall(of)
+    lowest = 1.0  # nothing but the part of the marks is worth its room
     axes.plot([r for _, _, r in points], [p for _, p, _ in points], color=_BLUE)
-    for wanted in sorted({0.1, 0.3, 0.5, 0.7, 0.9, threshold}):
+    for wanted in sorted({*_MARKS, threshold}):
         reached = [(p, r) for score, p, r in points if score >= wanted]
         if not reached:
             continue
         precision, recall = reached[-1]
+        lowest = min(lowest, precision, recall)
         own = wanted == threshold
         axes.plot(recall, precision, "o", color=_ORANGE if own else _BLUE, ms=9 if own else 5)
         axes.annotate(
@@ -148,7 +152,8 @@ def _precision_recall(of: Choices, threshold: float) -> Figure:
             ha="right" if own else "left",
             va="top" if own else "bottom",
         )
-    axes.set(xlim=(0.0, 1.02), ylim=(0.0, 1.02))
+    start = max(0.0, math.floor(10.0 * lowest - 1.0) / 10.0)
+    axes.set(xlim=(start, 1.01), ylim=(start, 1.01))
     _caption(
         figure,
         "A link joins an article to its best candidate; numbers are thresholds. An approximation: the\n"
@@ -171,7 +176,7 @@ def _scores(of: Choices, threshold: float) -> Figure:
         axes.stairs(counts, edges, color=colour, alpha=0.15, fill=True)
     axes.axvline(threshold, color=_GREY, ls="--", lw=1.2, label=f"threshold {threshold:g}")
     axes.set_yscale("symlog", linthresh=1.0)
-    axes.yaxis.set_major_formatter(ScalarFormatter())
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axes.set(xlim=(0.0, 1.0), ylim=(0.0, None))
     figure.legend(loc="outside lower left", fontsize=9)
     return figure
@@ -191,7 +196,7 @@ def _sizes(cases: Sequence[Case]) -> Figure:
         axes.plot(steps, at_least, "o-", ms=3.5, color=colour, label=label)
     axes.set(xscale="log", yscale="log")
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(ScalarFormatter())
+        axis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axes.legend()
     return figure
 

@@ -77,8 +77,8 @@ class Latency:
 
     ``attach`` is one attach step: probe, decide, attach, with every retry. ``arrival`` is a
     simulation, none where all records have one time: each record arrives at its own time, waits
-    for those before it, and is prepared and attached at the mean speed of this run. Polling,
-    fetching and the times between are not in it.
+    for those before it, and takes the time that its attach step took in this run, and the mean of
+    everything else. Polling and fetching are not in it.
     """
 
     attach: tuple[float, float]
@@ -107,12 +107,11 @@ class Report:
     worst: tuple[Fault, ...]
 
 
-def report(cases: Sequence[Case], *, attach_s: Sequence[float], run_s: float) -> Report:
+def report(cases: Sequence[Case], *, run_s: float) -> Report:
     """Return what an evaluation says.
 
     Args:
         cases: of all records, in event order; at least one.
-        attach_s: seconds of each attach step.
         run_s: seconds of the whole run.
     """
     true, found = [case.label for case in cases], [case.story for case in cases]
@@ -140,10 +139,7 @@ def report(cases: Sequence[Case], *, attach_s: Sequence[float], run_s: float) ->
         by_language=_slices(
             cases, each, [name for name, _ in languages.most_common()], lambda case: case.lang
         ),
-        latency=Latency(
-            attach=_percentiles([s * 1e3 for s in attach_s]),
-            arrival=_arrival([case.at for case in cases], run_s / len(cases)),
-        ),
+        latency=_latency(cases, run_s),
         articles_per_s=len(cases) / run_s,
         worst=worst_faults(cases),
     )
@@ -157,17 +153,17 @@ def recall_at(cases: Sequence[Case]) -> dict[int, float] | None:
     return {k: sum(rank is not None and rank <= k for rank in ranks) / len(ranks) for k in RANKS}
 
 
-def waits(arrivals: Sequence[float], service: float) -> list[float]:
+def waits(arrivals: Sequence[float], services: Sequence[float]) -> list[float]:
     """Return the time from arrival to the end of service of each customer of one queue.
 
     Args:
         arrivals: times, ascending.
-        service: time that serving one takes.
+        services: time that serving each takes.
 
     Source: Lindley 1952.
     """
     ends, end = [], float("-inf")
-    for arrival in arrivals:
+    for arrival, service in zip(arrivals, services, strict=True):
         end = max(arrival, end) + service
         ends.append(end - arrival)
     return ends
@@ -222,7 +218,12 @@ def _percentiles(values: Sequence[float]) -> tuple[float, float]:
     return float(median), float(p99)
 
 
-def _arrival(times: Sequence[float], service_s: float) -> tuple[float, float] | None:
-    if times[0] == times[-1]:
-        return None  # records without times of their own, or a single one
-    return _percentiles([wait * 1e3 for wait in waits(times, service_s)])
+def _latency(cases: Sequence[Case], run_s: float) -> Latency:
+    attach = [case.attach_s * 1e3 for case in cases if case.seen]
+    if cases[0].at == cases[-1].at:  # records without times of their own, or a single one
+        return Latency(attach=_percentiles(attach), arrival=None)
+    rest_s = max(0.0, run_s - sum(case.attach_s for case in cases)) / len(cases)
+    waited = waits([case.at for case in cases], [rest_s + case.attach_s for case in cases])
+    return Latency(
+        attach=_percentiles(attach), arrival=_percentiles([wait * 1e3 for wait in waited])
+    )

@@ -36,10 +36,10 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """What was seen of each article, and the seconds of each attach step, in order."""
+    """What was seen of each article, and the seconds of its attach step."""
 
     seen: dict[ArticleId, Seen] = field(default_factory=dict)
-    seconds: list[float] = field(default_factory=list)
+    seconds: dict[ArticleId, float] = field(default_factory=dict)
 
     def __call__(self, article: Article, probe: Probe, decision: Decision) -> None:
         """Note one attach."""
@@ -58,7 +58,7 @@ class Watch:
 class TimedAttacher(Attacher):
     """An attacher that tells how long each attach step took: probe, decide, attach, and retries."""
 
-    took: Callable[[float], None]
+    took: Callable[[ArticleId, float], None]
 
     def attach(
         self, article: Article, sketch: Sketch, *, entry_id: EntryId, now: float
@@ -66,12 +66,12 @@ class TimedAttacher(Attacher):
         """Attach as always, by the clock."""
         started = time.perf_counter()
         done = Attacher.attach(self, article, sketch, entry_id=entry_id, now=now)
-        self.took(time.perf_counter() - started)
+        self.took(article.article_id, time.perf_counter() - started)
         return done
 
 
 def watched(index: Index, policy: MatchPolicy, watch: Watch) -> Attacher:
     """Return an attacher whose every step is noted."""
     return TimedAttacher(
-        index=index, policy=policy, probe_width=WIDTH, observe=watch, took=watch.seconds.append
+        index=index, policy=policy, probe_width=WIDTH, observe=watch, took=watch.seconds.__setitem__
     )
