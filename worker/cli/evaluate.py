@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from worker.cli.common import AsJson, err, opened, print_json
+from worker.cli.common import AsJson, err, opened, out, print_json
 from worker.cli.replay import fresh_namespace, read_sources, run_replay
 from worker.cli.scores import Comparison, as_document, print_report
 from worker.decode.page import extract_page
@@ -68,9 +68,15 @@ def evaluate(
     files = _drawn(plots, cases, plot, policy.story_threshold) if plots and plot else []
     if as_json:
         document = as_document(result, evidence, rivals)
-        print_json({"file": str(labelled), "bad_records": len(bad)} | document | {"plots": files})
+        source = {
+            "file": str(labelled),
+            "namespace": context.namespace,
+            "bad_records": len(bad),
+        }
+        print_json(source | document | {"plots": files})
     else:
         print_report(result, evidence, rivals, title=labelled.name)
+        out.print(f"\nsamestory why ARTICLE --namespace {context.namespace}", markup=False)
         if files:
             err.print(f"{len(files)} pictures in {plot}", markup=False)
     if bad or result.failed:

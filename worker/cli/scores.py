@@ -206,8 +206,9 @@ def _decision_lines(case: Case, why: Evidence) -> list[str]:
     else:
         right = "none yet" if case.gap_s is None else "none within the index window"
     gap = "" if case.gap_s is None else f", {span(case.gap_s)} after its story's previous article"
+    verb = "opened" if case.reason == "new_story" else "joined"
     lines = [
-        f"{case.name} went to {case.story} ({case.reason}, score {why.get('score', 0.0):.2f}{gap})",
+        f"{case.name} {verb} {case.story} ({case.reason}, score {why.get('score', 0.0):.2f}{gap})",
         f"right story: {right}",
     ]
     for one in why.get("candidates", [])[:1]:

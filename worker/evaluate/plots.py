@@ -227,7 +227,7 @@ def _timeline(cases: Sequence[Case]) -> Figure:
     )
     axes.invert_yaxis()
     axes.margins(y=0.06)
-    locator = mdates.AutoDateLocator(maxticks=8)  # type: ignore[no-untyped-call]
+    locator = mdates.AutoDateLocator()  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(mdates.ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
     figure.legend(loc="outside lower left", ncols=3, fontsize=9)
