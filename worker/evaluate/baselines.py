@@ -8,6 +8,7 @@ cannot spoil both sides. Each runs in this process, in memory.
 import math
 import re
 import time
+from array import array
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -194,15 +195,16 @@ class _Tfidf:
         self._texts = texts
         self._vocabulary: dict[str, int] = {}
         self._documents: Counter[int] = Counter()
-        self._data: list[float] = []
-        self._terms: list[int] = []
-        self._ends = [0]
+        self._data = array("d")
+        self._terms = array("i")
+        self._ends = array("q", [0])
 
     def __call__(self, start: int, end: int) -> Floats:
         for seen, text in enumerate(self._texts[start:end], start=start + 1):
             self._add(Counter(_words(text)), seen)
         shape = (len(self._ends) - 1, len(self._vocabulary))
-        every = sparse.csr_matrix((self._data, self._terms, self._ends), shape=shape)
+        parts = np.array(self._data), np.array(self._terms), np.array(self._ends)
+        every = sparse.csr_matrix(parts, shape=shape)
         out: Floats = (every[start:end] @ every.T).toarray()
         return out
 
@@ -215,8 +217,8 @@ class _Tfidf:
             for term, count in zip(terms, counts.values(), strict=True)
         ]
         length = math.sqrt(sum(weight * weight for weight in weights))
-        self._data += [weight / length for weight in weights]
-        self._terms += terms
+        self._data.extend(weight / length for weight in weights)
+        self._terms.extend(terms)
         self._ends.append(len(self._data))
 
 

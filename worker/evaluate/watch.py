@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from sys import intern
 
 from worker.model import (
     Article,
@@ -46,7 +47,8 @@ class Watch:
         best = decision.evidence[0] if decision.evidence else None
         self.seen[article.article_id] = Seen(
             lang=article.lang,
-            candidates=tuple(story.story_id for story in probe.stories),
+            # One string a story, not one a probe: a long run keeps 32 ids an article.
+            candidates=tuple(StoryId(intern(story.story_id)) for story in probe.stories),
             ids_read=probe.ids_read,
             is_copy=isinstance(decision, CopyOf),
             best=best.story_id if best else None,
