@@ -109,4 +109,4 @@ def test_minilm_when_installed_then_its_embeddings_are_grouped(
     model = SimpleNamespace(load_model=load_model)
     monkeypatch.setitem(sys.modules, baselines.MINILM, model)
     texts = _texts(FIRE, VOTE, FIRE_AGAIN)
-    assert baselines.minilm_centroid(texts, WEEK, _nothing) == [0, 1, 0]
+    assert baselines.load_minilm_centroid()(texts, WEEK, _nothing) == [0, 1, 0]

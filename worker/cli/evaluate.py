@@ -144,9 +144,12 @@ def _compare(
                 rivals.append(Comparison(method=method.name, skipped=method.missing))
                 continue
             task = progress.add_task(method.name, total=len(texts))
-            made = baselines.run(
-                method, texts, window_s=window_s, tick=partial(progress.advance, task)
-            )
+            tick = partial(progress.advance, task)
+            try:
+                made = baselines.run(method, texts, window_s=window_s, tick=tick)
+            except ImportError as e:  # it is there, but what it needs is not
+                rivals.append(Comparison(method=method.name, skipped=f"cannot be loaded: {e}"))
+                continue
             rivals.append(
                 Comparison(
                     method=method.name,
