@@ -85,7 +85,7 @@ def print_report(
     _print_retrieval(report)
     for name, slices in (
         ("true story's size", report.by_size),
-        ("after its previous", report.by_gap),
+        ("time since previous", report.by_gap),
         ("language", report.by_language),
     ):
         _print_slices(name, slices)
@@ -140,7 +140,7 @@ def _hanging(line: str, indent: int) -> Padding:
 def _print_slices(name: str, slices: Sequence[Slice]) -> None:
     columns = ("articles", "B3 P", "B3 R", "B3 F1", *(f"@{k}" for k in RANKS))
     shown = table(name, *columns, numbers=columns)
-    shown.columns[0].min_width = 18
+    shown.columns[0].min_width = 19
     for one in slices:
         found = [f"{one.recall_at[k]:.3f}" if one.recall_at else "" for k in RANKS]
         shown.add_row(printable(one.name), str(one.articles), *_cells(one.b_cubed), *found)

@@ -20,9 +20,10 @@ from worker.evaluate.metrics import (
     normalised_mutual_information,
     pairwise,
 )
+from worker.evaluate.watch import WIDTH
 from worker.model import Outcome
 
-RANKS = (8, 16, 32)
+RANKS = (8, 16, WIDTH)
 _HOUR, _DAY = 3_600.0, 86_400.0
 # Upper ends, inclusive. A day holds most follow-ups, three the usual life of a story, and
 # seven the default window of the index.
