@@ -218,14 +218,22 @@ async def poll_steps(context: Context) -> AsyncIterator[PollSteps]:
 
 
 @contextmanager
-def replay_steps(context: Context, workers: int) -> Iterator[Replay]:
-    """Build a replay whose preparing runs in so many processes, and end these."""
+def replay_steps(
+    context: Context, workers: int, attacher: Attacher | None = None
+) -> Iterator[Replay]:
+    """Build a replay whose preparing runs in so many processes, and end these.
+
+    Args:
+        context: of the namespace to replay into.
+        workers: processes.
+        attacher: instead of the context's own, where somebody wants to watch.
+    """
     s = context.settings
     limits = Limits(cpu_s=s.work.cpu_s, memory_mb=s.work.memory_mb)
     with PreparePool(workers, s.index.params(), s.match.policy(), limits) as pool:
         yield Replay(
             ledger=context.ledger,
-            attacher=context.attacher,
+            attacher=attacher or context.attacher,
             boilerplate=context.boilerplate,
             stories=context.stories,
             pool=pool,

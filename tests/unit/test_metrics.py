@@ -1,12 +1,14 @@
 """Clustering scores against cases worked by hand."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worker.evaluate.metrics import (
     adjusted_rand_index,
     b_cubed,
+    b_cubed_each,
+    mean_score,
     normalised_mutual_information,
     pairwise,
 )
@@ -26,6 +28,14 @@ def test_b_cubed_when_one_article_is_apart_then_each_article_counts() -> None:
     score = b_cubed(["a", "a", "a"], [1, 1, 2])
     assert score.precision == 1.0
     assert score.recall == pytest.approx(5 / 9)
+
+
+def test_b_cubed_of_each_when_hand_computed_then_equal() -> None:
+    """Of x x y in one group and y alone: each x finds 2 of 3 its own, the y there 1 of 3."""
+    each = b_cubed_each(["x", "x", "y", "y"], [1, 1, 1, 2])
+    assert [score.precision for score in each] == pytest.approx([2 / 3, 2 / 3, 1 / 3, 1])
+    assert [score.recall for score in each] == pytest.approx([1, 1, 0.5, 0.5])
+    assert mean_score(each) == b_cubed(["x", "x", "y", "y"], [1, 1, 1, 2])
 
 
 def test_pairwise_when_groups_overlap_then_counts_pairs() -> None:
@@ -94,3 +104,34 @@ def test_scores_when_sides_swap_then_precision_and_recall_swap(
     assert adjusted_rand_index(true, found) == pytest.approx(adjusted_rand_index(found, true))
     information = normalised_mutual_information(true, found)
     assert information == pytest.approx(normalised_mutual_information(found, true), abs=1e-9)
+
+
+@given(LABELS)
+def test_b_cubed_when_all_stand_alone_then_precision_is_one_and_recall_the_stories(
+    pairs: list[tuple[int, int]],
+) -> None:
+    """Recall is then one part of each story, so their number over that of the articles."""
+    true = [t for t, _ in pairs]
+    score = b_cubed(true, [None] * len(true))
+    assert score.precision == pytest.approx(1.0)
+    assert score.recall == pytest.approx(len(set(true)) / len(true))
+
+
+@settings(deadline=None, max_examples=50)  # the other side's import takes seconds
+@given(LABELS)
+def test_scores_when_compared_with_an_independent_implementation_then_equal(
+    pairs: list[tuple[int, int]],
+) -> None:
+    """scikit-learn's NMI, ARI and pair counts say the same."""
+    cluster = pytest.importorskip("sklearn.metrics")
+    true, found = [t for t, _ in pairs], [f for _, f in pairs]
+    theirs = cluster.normalized_mutual_info_score(true, found)
+    if len(set(true)) > 1 or len(set(found)) > 1:  # of two single groups, ours says that they agree
+        assert normalised_mutual_information(true, found) == pytest.approx(theirs, abs=1e-9)
+    assert adjusted_rand_index(true, found) == pytest.approx(
+        cluster.adjusted_rand_score(true, found), abs=1e-9
+    )
+    (_, false), (missed, both) = cluster.cluster.pair_confusion_matrix(true, found)
+    score = pairwise(true, found)
+    assert score.precision == pytest.approx(both / (both + false) if both + false else 1.0)
+    assert score.recall == pytest.approx(both / (both + missed) if both + missed else 1.0)

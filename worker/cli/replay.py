@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from worker.cli.common import err, globals_of, opened, out, print_json, printable
 from worker.errors import ConfigError
 from worker.model import Outcome
+from worker.steps.attach import Attacher
 from worker.steps.records import BadRecord, Record, dated, in_event_order, read_source, unix_time
 from worker.steps.replay import Replayed
 from worker.store.keys import LIVE
@@ -95,10 +96,12 @@ def read_sources(
     return kept, bad
 
 
-def run_replay(context: Context, records: Sequence[Record], workers: int) -> list[Replayed]:
+def run_replay(
+    context: Context, records: Sequence[Record], workers: int, attacher: Attacher | None = None
+) -> list[Replayed]:
     """Replay in event order with a progress bar on standard error."""
     with (
-        replay_steps(context, workers) as steps,
+        replay_steps(context, workers, attacher) as steps,
         Progress(
             TextColumn("replaying"),
             BarColumn(),

@@ -37,18 +37,39 @@ class _Table:
 
 
 def b_cubed(true: Labels, found: Labels) -> Score:
-    """Return B-cubed precision and recall: averaged over articles, so that no story dominates.
+    """Return B-cubed precision and recall: averaged over articles.
+
+    Every article counts the same, so that no large story dominates as it does in pairs.
 
     Raises:
         ValueError: the sequences differ in length.
     Source: Bagga and Baldwin 1998.
     """
+    return mean_score(b_cubed_each(true, found))
+
+
+def b_cubed_each(true: Labels, found: Labels) -> list[Score]:
+    """Return each article's own B-cubed precision and recall; ``b_cubed`` is their mean.
+
+    Raises:
+        ValueError: the sequences differ in length.
+    """
     table = _table(true, found)
-    if not table.total:
+    both = [
+        (table.cells[t, f], table.found[f], table.true[t])
+        for t, f in zip(_singled(true), _singled(found), strict=True)
+    ]
+    return [Score(shared / mates, shared / siblings) for shared, mates, siblings in both]
+
+
+def mean_score(scores: Sequence[Score]) -> Score:
+    """Return the mean precision and the mean recall; of nothing, 1: nothing is wrong."""
+    if not scores:
         return Score(1.0, 1.0)
-    precision = sum(n * n / table.found[f] for (_, f), n in table.cells.items())
-    recall = sum(n * n / table.true[t] for (t, _), n in table.cells.items())
-    return Score(precision / table.total, recall / table.total)
+    return Score(
+        math.fsum(s.precision for s in scores) / len(scores),
+        math.fsum(s.recall for s in scores) / len(scores),
+    )
 
 
 def pairwise(true: Labels, found: Labels) -> Score:

@@ -1,7 +1,7 @@
 """Attach one article to the story it belongs to: probe, decide, attach, again when a race was lost."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from worker.core.evidence import pack, score_of
@@ -58,6 +58,7 @@ class Attacher:
     policy: MatchPolicy
     scorer: Scorer
     tender: Tender
+    observe: Callable[[Decision], object] | None = None  # called once attached
 
     def attach(
         self, article: Article, sketch: Sketch, *, entry_id: EntryId, now: float
@@ -92,6 +93,8 @@ class Attacher:
                         now=now,
                     )
                     answer = replace(answer, story_id=story_id)
+                if self.observe:
+                    self.observe(decision)
                 return _attachment(answer, decision)
             elif isinstance(answer, Known):
                 return _known(answer, entry_id)

@@ -128,7 +128,9 @@ class Index:
         if differences:
             raise FingerprintMismatchError(self._keys.namespace, differences)
 
-    def probe(self, lang: str, sketch: Sketch, *, now: float) -> Probe:
+    def probe(
+        self, lang: str, sketch: Sketch, *, now: float, most_stories: int = STORY_CANDIDATES
+    ) -> Probe:
         """Return the few articles and stories that share most buckets with a sketch.
 
         Cost: one round trip, (bands + slots) x partitions look-ups, whatever the index holds.
@@ -142,7 +144,7 @@ class Index:
                 "partitions": self._partitions(now),
                 **_buckets(sketch, self._params),
                 "most_copies": COPY_CANDIDATES,
-                "most_stories": STORY_CANDIDATES,
+                "most_stories": most_stories,
             },
         )
         seq, ids_read, copies, stories = msgpack.unpackb(packed, raw=True)
