@@ -30,7 +30,7 @@ explains why attach and settle are therefore two idempotent scripts and not one.
 | {ns:lang}:texts:<part>        | hash   | number / 16 -> 16 records: article id, low bytes ...     | partition + window    |
 | {ns:lang}:df:<part>           | string | BITFIELD u16: documents that hold a term                 | partition + window    |
 | {ns:lang}:docs:<part>         | string | articles of the partition; numbers the next one          | partition + window    |
-| {ns:lang}:events              | stream | story_opened, article_attached; newest 100 000           | retention             |
+| {ns:lang}:events              | stream | opened, attached, merged, split; newest 100 000          | retention             |
 """
 
 import re

@@ -45,5 +45,6 @@ into[6], into[7] = a.exemplars, math.min(into[7], from[7])
 redis.call('SET', key('story', a.into), cmsgpack.pack(into), 'EX', a.ttl)
 redis.call('SET', key('story', a.from), cmsgpack.pack({a.into}), 'EX', a.ttl)
 redis.call('ZREM', prefix .. 'stories', a.from)
+redis.call('ZADD', prefix .. 'stories', a.now, a.into)
 tell(prefix, 'type', 'stories_merged', 'story', a.into, 'merged', a.from, 'article', a.bridge, 'at', a.now)
 return 1
