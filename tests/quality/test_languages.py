@@ -61,6 +61,7 @@ TOLD = [
 ]
 
 
+@pytest.mark.parametrize("redis_server", ["embedded"], indirect=True)  # once is enough
 @pytest.mark.parametrize("lang", TOLD)
 @pytest.mark.parametrize("order", [(0, 1, 2), (1, 2, 0), (2, 0, 1)])
 def test_two_accounts_are_one_story_and_the_near_miss_another(
