@@ -10,8 +10,32 @@ from worker.model import EntryId
 from worker.testing import a_sketch, an_article
 from worker.wiring import Context
 
-PLACES = "velmar orsund kalmstad ruhenau brokner halvard stene lund petra ida".split()
-DEEDS = "bridge harbour closed cracks engineers pillars ferries concert tour singer cancelled album".split()
+PLACES = [
+    "velmar",
+    "orsund",
+    "kalmstad",
+    "ruhenau",
+    "brokner",
+    "halvard",
+    "stene",
+    "lund",
+    "petra",
+    "ida",
+]
+DEEDS = [
+    "bridge",
+    "harbour",
+    "closed",
+    "cracks",
+    "engineers",
+    "pillars",
+    "ferries",
+    "concert",
+    "tour",
+    "singer",
+    "cancelled",
+    "album",
+]
 
 
 def _texts(count: int) -> list[str]:
