@@ -91,9 +91,7 @@ def salient_terms(
 
 # Both for each value of the byte: logarithms and powers of thousands of rows cost more.
 _TF_WEIGHTS = term_weight(np.maximum(np.arange(256), 1).astype(np.uint8))
-_PRIOR_COUNTS = (_PRIOR_ARTICLES * np.exp(-static_idf(np.arange(256).astype(np.uint8)))).astype(
-    np.float32
-)
+_PRIOR_COUNTS = _PRIOR_ARTICLES * np.exp(-static_idf(np.arange(256).astype(np.uint8)))
 
 
 def df_offsets(vector: bytes) -> list[int]:
@@ -130,12 +128,8 @@ class DocumentFrequencies:
 
     def idf(self, terms: NDArray[np.uint32], priors: NDArray[np.uint8]) -> NDArray[np.float64]:
         """Return -ln of the terms' document probability, the static prior as pseudo-counts."""
-        # Logarithms of single precision take a third of the time; seven digits are plenty.
-        seen = self.counts[terms & np.uint32(DF_BUCKETS - 1)].astype(np.float32)
-        seen += _PRIOR_COUNTS[priors]
-        rarity: NDArray[np.float64] = math.log(self.docs + _PRIOR_ARTICLES) - np.log(seen).astype(
-            np.float64
-        )
+        seen = self.counts[terms & np.uint32(DF_BUCKETS - 1)] + _PRIOR_COUNTS[priors]
+        rarity: NDArray[np.float64] = math.log(self.docs + _PRIOR_ARTICLES) - np.log(seen)
         return np.maximum(rarity, 0.0)
 
     def weigh(
