@@ -76,15 +76,17 @@ class Overlap:
 
     def sums(self, values: Floats) -> Floats:
         """Return the sum of a value of each hit for each exemplar."""
-        return np.bincount(self.hit, weights=values, minlength=len(self.energy))
+        sums: Floats = np.bincount(self.hit, values, len(self.energy)).astype(np.float64)
+        return sums
 
     def parts(self) -> Floats:
         """Return (C, T): the part of each candidate's exemplars that have each term."""
         story = np.repeat(np.arange(len(self.first)), self.exemplars)
         cells = story[self.hit] * len(self.weight) + self.place
         size = len(self.first) * len(self.weight)
-        counts = np.bincount(cells, weights=self.shared > 0, minlength=size)
-        return counts.reshape(len(self.first), -1) / self.exemplars[:, None]
+        counts = np.bincount(cells, (self.shared > 0).astype(np.float64), size)
+        parts: Floats = counts.reshape(len(self.first), -1) / self.exemplars[:, None]
+        return parts
 
 
 def compare(
