@@ -123,7 +123,7 @@ class MatchSettings(Section):
     min_shingles: Annotated[int, Field(ge=1)] = 20
     copy_jaccard: Share = 0.5
     copy_containment: Share = 0.8
-    story_threshold: Share = 0.5
+    story_threshold: Share = 0.55
     model: str = ""  # a file that `samestory fit` wrote; empty: the shipped one
 
     def policy(self) -> MatchPolicy:

@@ -11,6 +11,7 @@ from worker.core.salience import DocumentFrequencies
 from worker.core.signatures import low_bytes
 from worker.core.sketch import sketch
 from worker.core.stories import decide, keep_exemplars
+from worker.decode.lexicon import prior_for
 from worker.model import (
     ArticleId,
     CopyCandidate,
@@ -159,7 +160,7 @@ def test_decide_when_event_is_the_same_then_joins_with_evidence() -> None:
     assert best.score == decision.score > POLICY.story_threshold > other.score
     assert {"orsund", "brokner"} <= set(best.shared)
     assert not {"orsund", "brokner"} & set(other.shared)
-    assert best.features.keys() == set(FEATURES)
+    assert set(best.features) == set(FEATURES)
 
 
 def test_decide_when_event_is_another_then_new_story_with_evidence() -> None:
@@ -246,3 +247,14 @@ def test_keep_exemplars_when_articles_come_then_founder_and_newest(vectors: list
         assert len(kept) == len(set(kept)) <= 8
     newest = [v for v in dict.fromkeys(reversed(vectors)) if v != vectors[0]]
     assert kept[1:] == tuple(newest[:7])
+
+
+@pytest.mark.parametrize("known", [BRIDGE, BRIDGE_AGAIN, CONCERT])
+@pytest.mark.parametrize("new", [BRIDGE, BRIDGE_AGAIN, CONCERT])
+def test_decide_when_index_holds_one_article_then_static_frequencies_suffice(
+    known: tuple[str, str], new: tuple[str, str]
+) -> None:
+    """The second article of a fresh index is judged rightly: the language's own list knows words."""
+    first, second = (sketch(*text, params=PARAMS, prior=prior_for("en")) for text in (known, new))
+    same = CONCERT not in (known, new) or known == new
+    assert isinstance(ask(second, story("first", first)), SameStory if same else NewStory)

@@ -1,8 +1,8 @@
 """Measures how alike an article and its candidate stories are: one column for each feature.
 
 An article has few terms in common with anybody, so all terms of all exemplars are passed over once,
-for their weights and lengths; what is shared becomes a small table of exemplars by article terms,
-and every feature comes from that table. `core.scorer` weighs the columns; this module knows no
+for their weights and lengths; what is shared is a short list of hits, and every feature comes from
+that list. `core.scorer` weighs the columns; this module knows no
 weights and decides nothing.
 """
 
@@ -31,6 +31,8 @@ FEATURES = (
 )
 """The columns of `measure`, in order."""
 
+_TABLE = 1_024  # slots of the table that tells strange terms apart; of 64 terms, 6 % pass
+_LOW_BITS = np.uint32(_TABLE - 1)
 _DAY = 86_400.0
 _HEAD = TITLE | LEAD
 _FIGURES = NAME | NUMBER
@@ -47,12 +49,14 @@ _SMOOTHING = 0.05  # keeps quotients of small cosines steady
 
 @dataclass(frozen=True, slots=True)
 class Overlap:
-    """What an article with T terms shares with the E exemplars of its C candidates."""
+    """What an article with T terms shares with the E exemplars of its C candidates: H hits."""
 
     kind: NDArray[np.uint8]  # (T)
     weight: Floats  # (T) of the article's terms, by the stream
-    shared: Floats  # (E, T) weight of the term in the exemplar, 0 where it lacks the term
-    shared_kind: NDArray[np.uint8]  # (E, T)
+    hit: Ints  # (H) the exemplar that has a term of the article
+    place: Ints  # (H) the term's place in the article
+    shared: Floats  # (H) weight of the term in the exemplar
+    shared_kind: NDArray[np.uint8]  # (H)
     energy: Floats  # (E) sum of the squared weights of all terms of the exemplar
     head: Floats  # (E) the same of the terms in its head
     names: Floats  # (E) of its names
@@ -67,8 +71,22 @@ class Overlap:
 
     def mean(self, values: Floats) -> Floats:
         """Return the mean over each candidate's exemplars."""
-        sums: Floats = np.add.reduceat(values, self.first, axis=0)
-        return (sums.T / self.exemplars).T
+        sums: Floats = np.add.reduceat(values, self.first)
+        return sums / self.exemplars
+
+    def sums(self, values: Floats) -> Floats:
+        """Return the sum of a value of each hit for each exemplar."""
+        sums: Floats = np.bincount(self.hit, values, len(self.energy)).astype(np.float64)
+        return sums
+
+    def parts(self) -> Floats:
+        """Return (C, T): the part of each candidate's exemplars that have each term."""
+        story = np.repeat(np.arange(len(self.first)), self.exemplars)
+        cells = story[self.hit] * len(self.weight) + self.place
+        size = len(self.first) * len(self.weight)
+        counts = np.bincount(cells, (self.shared > 0).astype(np.float64), size)
+        parts: Floats = counts.reshape(len(self.first), -1) / self.exemplars[:, None]
+        return parts
 
 
 def compare(
@@ -91,24 +109,15 @@ def compare(
     lengths = np.array([len(e) // VECTOR.itemsize for e in packed])
     starts = np.concatenate(([0], np.cumsum(lengths)[:-1]))
 
-    mine, theirs = terms[-size:], terms[:-size]
-    order = np.argsort(mine)
-    ranked = mine[order]
-    place = np.searchsorted(ranked, theirs)
-    place[place == size] = 0
-    hits = np.flatnonzero(ranked[place] == theirs)
-    where = np.repeat(np.arange(len(packed)), lengths)[hits], order[place[hits]]
-    shared = np.zeros((len(packed), size))
-    shared[where] = weights[hits]
-    shared_kind = np.zeros((len(packed), size), np.uint8)
-    shared_kind[where] = kinds[hits]
-
+    hits, places = _matches(terms[-size:], terms[:-size])
     energy, kind = weights[:-size] ** 2, kinds[:-size]
     return Overlap(
         kind=kinds[-size:],
         weight=weights[-size:],
-        shared=shared,
-        shared_kind=shared_kind,
+        hit=np.repeat(np.arange(len(packed)), lengths)[hits],
+        place=places,
+        shared=weights[hits],
+        shared_kind=kinds[hits],
         energy=np.add.reduceat(energy, starts),
         head=np.add.reduceat(energy * ((kind & _HEAD) > 0), starts),
         names=np.add.reduceat(energy * ((kind & NAME) > 0), starts),
@@ -116,6 +125,19 @@ def compare(
         first=np.concatenate(([0], np.cumsum(exemplars)[:-1])),
         exemplars=exemplars,
     )
+
+
+def _matches(mine: NDArray[np.uint32], theirs: NDArray[np.uint32]) -> tuple[Ints, Ints]:
+    """Return which of their terms are among mine, and where there."""
+    # One of sixteen strange terms passes the table; searching for all would cost ten times as much.
+    near = np.zeros(_TABLE, np.bool_)
+    near[mine & _LOW_BITS] = True
+    likely = np.flatnonzero(near[theirs & _LOW_BITS])
+    order = np.argsort(mine)
+    ranked = mine[order]
+    place = np.minimum(np.searchsorted(ranked, theirs[likely]), len(mine) - 1)
+    found = ranked[place] == theirs[likely]
+    return likely[found], order[place[found]]
 
 
 def measure(overlap: Overlap, candidates: Sequence[StoryCandidate], at: float) -> Floats:
@@ -128,8 +150,11 @@ def measure(overlap: Overlap, candidates: Sequence[StoryCandidate], at: float) -
     """
     strangers = max(0, _STRANGERS - len(candidates))
     energy = overlap.weight**2
-    cosines = _ratio(overlap.shared @ overlap.weight, np.sqrt(overlap.energy * energy.sum()))
-    parts = overlap.mean((overlap.shared > 0).astype(np.float64))
+    cosines = _ratio(
+        overlap.sums(overlap.shared * overlap.weight[overlap.place]),
+        np.sqrt(overlap.energy * energy.sum()),
+    )
+    parts = overlap.parts()
     # Terms of the topic are common to many candidates, terms of the event to few.
     sharers = np.maximum(parts.sum(axis=0) + strangers * _STRANGER_TERMS, 1.0)
     columns = {
@@ -146,12 +171,17 @@ def measure(overlap: Overlap, candidates: Sequence[StoryCandidate], at: float) -
     return np.stack([columns[name] for name in FEATURES], axis=1)
 
 
-def shared_terms(overlap: Overlap, candidate: int, most: int) -> list[int]:
-    """Return the places in the article's vector of the weightiest terms that a candidate has."""
-    first = int(overlap.first[candidate])
-    rows = overlap.shared[first : first + int(overlap.exemplars[candidate])]
-    weights = np.where((rows > 0).any(axis=0), overlap.weight, 0.0)
-    return [int(i) for i in np.argsort(-weights, kind="stable")[:most] if weights[i] > 0]
+def shared_terms(overlap: Overlap, chosen: Sequence[int], most: int) -> list[list[int]]:
+    """Return where in the article's vector the weightiest terms lie that each candidate has.
+
+    Args:
+        overlap: of the article with its candidates.
+        chosen: the candidates asked about.
+        most: terms for each at most.
+    """
+    has = overlap.parts() > 0
+    order = np.argsort(-overlap.weight, kind="stable")
+    return [order[has[i, order]][:most].tolist() for i in chosen]
 
 
 def _ratio(parts: Floats, wholes: Floats) -> Floats:
@@ -180,8 +210,8 @@ def _story_head(overlap: Overlap) -> Floats:
 
     A cosine cannot tell whether an article is about what the story is about, or only mentions it.
     """
-    has = np.where((overlap.shared_kind & _HEAD) > 0, overlap.shared, 0.0)
-    return overlap.mean(_ratio((has * has).sum(axis=1), overlap.head))
+    in_head = (overlap.shared_kind & _HEAD) > 0
+    return overlap.mean(_ratio(overlap.sums(overlap.shared**2 * in_head), overlap.head))
 
 
 def _cosines(overlap: Overlap, ours: Floats, counts: NDArray[np.bool_], theirs: Floats) -> Floats:
@@ -190,10 +220,10 @@ def _cosines(overlap: Overlap, ours: Floats, counts: NDArray[np.bool_], theirs: 
     Args:
         overlap: of the article with its candidates.
         ours: (T) weights of the article's terms, 0 where they do not count.
-        counts: (E, T) whether the exemplar's term counts.
+        counts: (H) whether the exemplar's term counts.
         theirs: (E) energy of the exemplar's terms that count.
     """
-    dots = np.where(counts, overlap.shared, 0.0) @ ours
+    dots = overlap.sums(overlap.shared * ours[overlap.place] * counts)
     return _ratio(dots, np.sqrt(theirs * float(ours @ ours)))
 
 

@@ -57,14 +57,15 @@ def decide(
     features = measure(overlap, candidates, at)
     scores = (scorer or shipped()).scores(features).tolist()
     ranked = sorted(range(len(candidates)), key=lambda i: (-scores[i], -candidates[i].last_at, i))
+    ranked = ranked[:_EVIDENCE]
     evidence = tuple(
         Evidence(
             story_id=candidates[i].story_id,
             score=scores[i],
             features=dict(zip(FEATURES, features[i].tolist(), strict=True)),
-            shared=tuple(sketch.words[t] for t in shared_terms(overlap, i, _SHARED)),
+            shared=tuple(sketch.words[t] for t in shared),
         )
-        for i in ranked[:_EVIDENCE]
+        for i, shared in zip(ranked, shared_terms(overlap, ranked, _SHARED), strict=True)
     )
     best = evidence[0]
     if best.score >= policy.story_threshold:
