@@ -107,7 +107,6 @@ class ExtractedPage:
 
     title: str
     text: str
-    published_at: float | None
 
 
 # --- articles and detection -------------------------------------------------------------------

@@ -7,7 +7,6 @@ cost trafilatura minutes of CPU.
 """
 
 import re
-from datetime import datetime, timezone
 from urllib.parse import urlsplit
 
 import lxml.html
@@ -37,6 +36,12 @@ _EXTRACTOR_FAULTS = (
     ValueError,
     etree.LxmlError,
 )
+# A paragraph shorter than this is a caption, a byline or an entry of a menu.
+_PARAGRAPH_CHARS = 40
+_LEAST_OF_PARAGRAPHS = 0.5  # see `_is_poor`
+_LEAST_IN_PARAGRAPHS = 0.2
+
+_CROWDED = etree.XPath(f"boolean(//*[{MAX_CHILDREN + 1}] | //comment()[{MAX_CHILDREN + 1}])")
 _LONG_TAG = re.compile(rb"<[a-zA-Z][^<>]{%d,}" % _SHORTEST_CROWDED_TAG)
 _QUOTED = re.compile(rb""""[^"]*"|'[^']*'""")
 _SITE_SUFFIX = re.compile(r"\s+(?:[|\u2013\u2014\u00b7\u2022\u00bb]|-|::)\s+([^|]+)$")
@@ -45,32 +50,60 @@ _SITE_SUFFIX = re.compile(r"\s+(?:[|\u2013\u2014\u00b7\u2022\u00bb]|-|::)\s+([^|
 def extract_page(body: bytes, *, url: str) -> ExtractedPage:
     """Return the main text of a page, paragraphs joined by newlines.
 
+    trafilatura's fast extraction is taken where it agrees with the page's paragraphs, its slower
+    comparison with other extractors where it does not: see `_is_poor`.
+
     Args:
         body: the page, decoded from its Content-Encoding only.
-        url: the address that answered; helps to find title and date.
+        url: the address that answered; helps to tell the site's name from the title.
 
     Returns:
         A page with an empty text when no main text was found.
 
     Raises:
         DecodeError: not HTML, of a shape that costs too much, or the extractor failed.
-    Cost: CPU 43 ms at the median of 180 real pages (174 KB each), 360 ms at most.
+    Cost: half of what trafilatura takes for text and metadata, mean of 181 real pages (174 KB each).
     """
+    tree = _tree(body)
+    try:
+        text = _main_text(tree, url)
+        title = _title(tree, url)
+    except _EXTRACTOR_FAULTS as e:
+        raise DecodeError(f"the page could not be read: {type(e).__name__}") from e
+    return ExtractedPage(title=title, text=text)
+
+
+def _main_text(tree: lxml.html.HtmlElement, url: str) -> str:
+    """Return the main text as fast as it can be had well, one line a paragraph."""
+    text = _extracted(tree, url, fast=True)
+    return _extracted(tree, url, fast=False) if _is_poor(text, tree) else text
+
+
+def _extracted(tree: lxml.html.HtmlElement, url: str, *, fast: bool) -> str:
+    """Return what trafilatura takes for the main text, empty when it finds none."""
     from trafilatura import bare_extraction  # noqa: PLC0415 - slow to import; few commands need it
     from trafilatura.settings import Document  # noqa: PLC0415
 
-    tree = _tree(body)
-    try:
-        found = bare_extraction(tree, url=url, include_comments=False, with_metadata=True)
-    except _EXTRACTOR_FAULTS as e:
-        raise DecodeError(f"the page could not be read: {type(e).__name__}") from e
+    found = bare_extraction(tree, url=url, include_comments=False, fast=fast)
     if not isinstance(found, Document):
-        return ExtractedPage(title=_tag_title(tree), text="", published_at=None)
+        return ""
     lines = (line.strip() for line in (found.text or "").splitlines())
-    return ExtractedPage(
-        title=_without_site(found.title or "", found.sitename or "", url)[:MAX_TITLE_CHARS],
-        text="\n".join(line for line in lines if line)[:MAX_TEXT_CHARS],
-        published_at=_midnight(found.date),
+    return "\n".join(line for line in lines if line)[:MAX_TEXT_CHARS]
+
+
+def _is_poor(text: str, tree: lxml.html.HtmlElement) -> bool:
+    """Say whether a fast result contradicts the page's own markup of paragraphs.
+
+    Articles are written in paragraphs. A result that holds less than half as much text as they do
+    has lost a part; one of which they are less than a fifth was taken from somewhere else. Either
+    is the case in 20 of 181 real pages. Token F1 against their gold text: .962; fast alone .961,
+    with the comparison always .959. Neither bound matters much: .3 to .8 and .1 to .5 give .959 to
+    .962.
+    """
+    lengths = (len(" ".join("".join(p.itertext()).split())) for p in tree.iter("p"))
+    in_paragraphs = sum(length for length in lengths if length >= _PARAGRAPH_CHARS)
+    return len(text) < _LEAST_OF_PARAGRAPHS * in_paragraphs or in_paragraphs <= (
+        _LEAST_IN_PARAGRAPHS * len(text)
     )
 
 
@@ -89,14 +122,28 @@ def _tree(body: bytes) -> lxml.html.HtmlElement:
         raise DecodeError(f"the page could not be read: {type(e).__name__}") from e
     if tree is None:
         raise DecodeError("the document is not an HTML page")
-    if any(len(element) > MAX_CHILDREN for element in tree.iter()):
+    if _CROWDED(tree):
         raise DecodeError(f"the page has an element with more than {MAX_CHILDREN} children")
     return tree
 
 
-def _tag_title(tree: lxml.html.HtmlElement) -> str:
-    """Return the text of the title element, which walls and index pages have too."""
-    return " ".join((tree.findtext(".//title") or "").split())[:MAX_TITLE_CHARS]
+def _title(tree: lxml.html.HtmlElement, url: str) -> str:
+    """Return the headline, without the site's name.
+
+    Of trafilatura's metadata only what this takes: its search for dates, authors and tags costs as
+    much as the text, and a forked process pays seconds for the first date that htmldate has to
+    guess. On 181 pages the titles are the same.
+    """
+    from trafilatura.metadata import (  # noqa: PLC0415 - as above
+        examine_meta,
+        extract_sitename,
+        extract_title,
+    )
+
+    meta = examine_meta(tree)
+    title = meta.title or extract_title(tree) or ""
+    site = meta.sitename or extract_sitename(tree) or ""
+    return _without_site(title, site, url)[:MAX_TITLE_CHARS]
 
 
 def _without_site(title: str, site: str, url: str) -> str:
@@ -113,11 +160,3 @@ def _without_site(title: str, site: str, url: str) -> str:
 def _letters(text: str) -> str:
     """Return the letters and digits of a text in lower case: 'The Post' and 'thepost' agree."""
     return "".join(c for c in text.casefold() if c.isalnum())
-
-
-def _midnight(date: str | None) -> float | None:
-    """Return a ``YYYY-MM-DD`` date as Unix seconds of its first moment in UTC, or None."""
-    try:
-        return datetime.strptime(date or "", "%Y-%m-%d").replace(tzinfo=timezone.utc).timestamp()
-    except ValueError:
-        return None
