@@ -13,7 +13,7 @@ def sketch(title: str, body: str, *, params: IndexParams, prior: Prior) -> Sketc
         body: main text as extracted.
         params: sizes of the signatures.
         prior: static document probabilities of the article's language.
-    Cost: about 2 ms for 400 words.
+    Cost: about 1.5 ms for 400 words, half of it for cutting the text into words and names.
     """
     heading = text.tokens(text.normalise(title))
     clean = text.normalise(body)
