@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 FEEDS  ?=
 
-.PHONY: run test lint types arch check clean
+.PHONY: run test bench lint types arch check clean
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
@@ -19,6 +19,10 @@ run: $(READY)  ## the seeds, or FEEDS="my.opml https://…"; Ctrl-C drains and e
 
 test: $(READY)
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+
+bench: $(READY)  ## an hour, on a machine with nothing else to do; BENCH="--quick" or rows of it
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[plot]'
+	$(BIN)/python tests/benchmarks/run.py $(or $(BENCH),--docs docs)
 
 lint: $(READY)
 	$(BIN)/ruff check .

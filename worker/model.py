@@ -107,7 +107,6 @@ class ExtractedPage:
 
     title: str
     text: str
-    published_at: float | None
     linked: float = 0.0  # share of the text that is nothing but links: high in lists of headlines
 
 

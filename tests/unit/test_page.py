@@ -1,5 +1,3 @@
-import calendar
-
 import pytest
 
 from worker.decode.page import extract_page
@@ -48,13 +46,6 @@ def test_extract_page_when_the_title_ends_with_the_site_then_strips_it(
     head = f"<meta property='og:title' content='{title}'>"
     head += f"<meta property='og:site_name' content='{site}'>" if site else ""
     assert extract_page(_page(title=title, head=head), url=URL).title == expected
-
-
-def test_extract_page_when_dated_then_gives_the_first_moment_of_the_day() -> None:
-    """A page's date is a day; it becomes midnight in UTC."""
-    head = "<meta property='article:published_time' content='2018-12-30T06:15:00Z'>"
-    page = extract_page(_page(head=head), url=URL)
-    assert page.published_at == calendar.timegm((2018, 12, 30, 0, 0, 0))
 
 
 def test_extract_page_when_there_is_no_main_text_then_text_is_empty() -> None:

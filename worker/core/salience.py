@@ -6,6 +6,7 @@ the parts, so that rarity can be taken from a static prior or from the stream of
 
 import hashlib
 import math
+import struct
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ LEAD = 8  # occurs in the opening
 
 VECTOR = np.dtype([("term", "<u4"), ("tf", "u1"), ("prior", "u1"), ("kind", "u1")])
 """One salient term: 7 bytes, no padding; ``prior`` is coded by `quantise`."""
+_ROW = struct.Struct("<IBBB")  # the same, for writing
 
 DF_BUCKETS = 2**18
 """Document counts are kept per bucket of term hashes: 512 kB a partition as 16-bit counters."""
@@ -72,21 +74,39 @@ def salient_terms(
     """
     counts = Counter(heading)
     counts.update(body)
-    capital = Counter(names)
-    in_title, in_lead = set(heading), set(body[:_LEAD_TOKENS])
-    rows = []
-    for term, tf in counts.items():
-        probability = prior(term)
-        if probability > _COMMON or (len(term) == 1 and term.isascii()):
-            continue
-        kind = TITLE * (term in in_title) | LEAD * (term in in_lead)
-        kind |= NUMBER * term[0].isdigit() | NAME * (2 * capital[term] >= tf)
-        code = quantise(probability)
-        rows.append((-(1.0 + math.log(tf)) * code, term, min(tf, 255), code, kind))
+    code_of = _codes(prior)
+    rows = [
+        (-(1.0 + math.log(tf)) * code, term, tf, code)
+        for term, tf in counts.items()
+        if (code := code_of(term))
+    ]
     rows.sort()
     del rows[limit:]
-    packed = np.array([(term_hash(t), tf, code, kind) for _, t, tf, code, kind in rows], VECTOR)
-    return packed.tobytes(), tuple(row[1] for row in rows)
+    capital = Counter(names)
+    in_title, in_lead = set(heading), set(body[:_LEAD_TOKENS])
+    packed = bytearray()
+    for _, term, tf, code in rows:
+        kind = TITLE * (term in in_title) | LEAD * (term in in_lead)
+        kind |= NUMBER * term[0].isdigit() | NAME * (2 * capital[term] >= tf)
+        packed += _ROW.pack(term_hash(term), min(tf, 255), code, kind)
+    return bytes(packed), tuple(row[1] for row in rows)
+
+
+@lru_cache(maxsize=64)  # as many as decode.lexicon keeps
+def _codes(prior: Prior) -> Callable[[str], int]:
+    """Return a prior's codes by term, remembered, since news repeats its words; 0 means too common.
+
+    Memory: 5 MB a language at most.
+    """
+
+    @lru_cache(maxsize=2**15)
+    def code(term: str) -> int:
+        probability = prior(term)
+        if probability > _COMMON or (len(term) == 1 and term.isascii()):
+            return 0
+        return quantise(probability)
+
+    return code
 
 
 # Both for each value of the byte: logarithms and powers of thousands of rows cost more.

@@ -6,6 +6,7 @@ the results for days.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,10 +30,16 @@ _MIX_C = np.uint64(0x94D049BB133111EB)
 
 
 def _mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Return splitmix64's finaliser: a bijection that spreads every bit."""
-    values = (values ^ (values >> np.uint64(30))) * _MIX_B
-    values = (values ^ (values >> np.uint64(27))) * _MIX_C
-    return values ^ (values >> np.uint64(31))
+    """Apply splitmix64's finaliser, a bijection that spreads every bit, in place; return it."""
+    shifted = values >> np.uint64(30)
+    values ^= shifted
+    values *= _MIX_B
+    np.right_shift(values, np.uint64(27), out=shifted)
+    values ^= shifted
+    values *= _MIX_C
+    np.right_shift(values, np.uint64(31), out=shifted)
+    values ^= shifted
+    return values
 
 
 def shingles(tokens: Sequence[str], width: int = SHINGLE_WIDTH) -> NDArray[np.uint32]:
@@ -59,12 +66,14 @@ def copy_signature(shingle_set: NDArray[np.uint32], num_perm: int) -> bytes:
     if not len(shingle_set):
         raise ValueError("an empty shingle set has no signature")
     minhash = _base(num_perm).copy()
-    minhash.update_batch(shingle_set.tolist())
+    # One value that is an array, not many numbers: datasketch hashes value by value in Python (here
+    # by doing nothing) and flattens what comes out, so the set reaches NumPy as it is.
+    minhash.update_batch([shingle_set])
     return np.asarray(minhash.hashvalues).astype("<u4").tobytes()
 
 
-def _identity(value: int) -> int:
-    return value
+def _identity(values: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    return values
 
 
 _BASES: "dict[int, MinHash]" = {}
@@ -136,11 +145,20 @@ def story_slots(vector: bytes, slots: int) -> bytes:
         return b""
     weight = term_weight(rows["tf"]) * static_idf(rows["prior"])
     weight = np.where(rows["kind"] & NAME, _NAME_BONUS * weight, weight) ** 2
-    seeds = _mix(np.arange(1, slots + 1, dtype=np.uint64) * _MIX_A)
-    draws = _mix(rows["term"].astype(np.uint64)[None, :] * _MIX_A + seeds[:, None])
-    uniform = (draws >> np.uint64(11)).astype(np.float64) * 2.0**-53 + 2.0**-54
-    winner = np.argmin(-np.log(uniform) / weight[None, :], axis=1)
-    return bytes(rows["term"][winner].astype("<u4").tobytes())
+    draws = _mix(rows["term"].astype(np.uint64) * _MIX_A + _slot_seeds(slots)) >> np.uint64(11)
+    # In place, and the largest ln(u)/w instead of the smallest -ln(u)/w: a third of the time.
+    variate = draws.astype(np.float64)
+    variate *= 2.0**-53
+    variate += 2.0**-54
+    np.log(variate, out=variate)
+    variate /= weight
+    return bytes(rows["term"][variate.argmax(axis=1)].tobytes())
+
+
+@lru_cache(maxsize=4)
+def _slot_seeds(slots: int) -> NDArray[np.uint64]:
+    """Return what tells one slot's hash function from another's, as a column."""
+    return _mix(np.arange(1, slots + 1, dtype=np.uint64) * _MIX_A)[:, None]
 
 
 def slot_buckets(slots: bytes) -> bytes:

@@ -21,7 +21,7 @@ def sketch(
         params: sizes of the signatures.
         prior: static document probabilities of the article's language.
         words: its terms, where these are other than the tokens that shingles consist of.
-    Cost: about 2 ms for 400 words.
+    Cost: about 1.5 ms for 400 words, half of it for cutting the text into words and names.
     """
     heading = words(text.normalise(title))
     clean = text.normalise(body)

@@ -89,7 +89,7 @@ def keep_exemplars(exemplars: Sequence[bytes], vector: bytes, limit: int = 8) ->
 def copy_of(
     sketch: Sketch, candidates: Sequence[CopyCandidate], policy: MatchPolicy
 ) -> CopyOf | None:
-    """Return the verified copy that was published first, if there is any."""
+    """Return the verified copy that is most alike; its family knows which text came first."""
     verified = []
     mine = low_bytes(sketch.signature)
     for c in candidates:
@@ -97,8 +97,8 @@ def copy_of(
         inside = containment(jaccard, sketch.shingles, c.shingles)
         contained = jaccard >= _CONTAINMENT_NEEDS and inside >= policy.copy_containment
         if jaccard >= policy.copy_jaccard or contained:
-            verified.append((c.published_at, -jaccard, c.article_id, c.story_id, inside))
+            verified.append((-jaccard, c.published_at, c.article_id, c.story_id, inside))
     if not verified:
         return None
-    _, negative, article_id, story_id, inside = min(verified)
+    negative, _, article_id, story_id, inside = min(verified)
     return CopyOf(article_id=article_id, story_id=story_id, jaccard=-negative, containment=inside)

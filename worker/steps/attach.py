@@ -76,7 +76,7 @@ class Attacher:
             decision = decide(
                 sketch, probe, df=df, at=article.at, policy=self.policy, scorer=self.scorer
             )
-            membership = _membership(article, sketch, probe, decision, salt)
+            membership = membership_of(article, sketch, probe, decision, salt)
             answer = self.index.attach(
                 article, sketch, membership, seq=probe.seq, now=now, entry_id=entry_id
             )
@@ -140,9 +140,10 @@ def _known(known: Known, entry_id: EntryId) -> Attachment:
     )
 
 
-def _membership(
+def membership_of(
     article: Article, sketch: Sketch, probe: Probe, decision: Decision, salt: int
 ) -> Membership:
+    """Return what attach is asked to write. ``salt``: how often a new story's id was taken."""
     match decision:
         case NewStory():
             story_id, version = (

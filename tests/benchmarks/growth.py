@@ -1,0 +1,340 @@
+"""Rows on the index alone: against datasketch's, at a million articles, skewed, and as time goes by."""
+
+import random
+import statistics
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import redis
+from bench import LANG, ROUNDS, START_AT, Bench, Figure, Stream, median_rate, percentile, say
+from datasketch import MinHash, MinHashLSH
+
+import worker.steps.attach as attach_step
+from worker.core.stories import copy_of, decide
+from worker.model import (
+    Article,
+    ArticleId,
+    Decision,
+    EntryId,
+    MatchPolicy,
+    NewStory,
+    Probe,
+    SameStory,
+    Sketch,
+)
+from worker.steps.attach import membership_of
+
+# The labelled stream has 2.75 articles a story: so many of 100 join one.
+JOINS = 0.64
+EVIDENCE_EVERY = 20  # decisions; the evidence of one is what the others in between store
+STEPS = 4  # in which a window of virtual time passes
+
+
+@contextmanager
+def decided_by_lot(seed: int = 1) -> Iterator[None]:
+    """Let chance decide between the best candidate and a new story, for filling an index.
+
+    Recombined articles are about nothing, so judging them all would take most of the time and give
+    stories of no real size. Copies are decided as ever, and evidence as long as ever is stored.
+    """
+    draw = random.Random(seed)
+    count, evidence = 0, ()
+
+    def by_lot(sketch: Sketch, probe: Probe, *, policy: MatchPolicy, **more: Any) -> Decision:
+        nonlocal count, evidence
+        copy = copy_of(sketch, probe.copies, policy)
+        if copy:
+            return copy
+        if count % EVIDENCE_EVERY == 0:
+            evidence = decide(sketch, probe, policy=policy, **more).evidence
+        count += 1
+        if probe.stories and draw.random() < JOINS:
+            return SameStory(story_id=probe.stories[0].story_id, score=0.9, evidence=evidence)
+        return NewStory(score=0.1, evidence=evidence)
+
+    attach_step.decide = by_lot  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        attach_step.decide = decide
+
+
+# --- against datasketch -----------------------------------------------------------------------
+
+
+def index(bench: Bench) -> Mapping[str, Figure]:
+    """Probe + attach of a copy signature against datasketch's insert + query, one client each."""
+    load, ops = bench.sizes.index_load, bench.sizes.index_ops
+    sketches = list(islice(bench.corpus.sketches(), load + ROUNDS * ops))
+    copies = [_copy_level(sketch) for sketch in sketches]
+    hashes = [_minhash(sketch) for sketch in sketches]
+
+    stream = bench.fresh()
+    for at, sketch in enumerate(copies[:load]):
+        _open(stream, sketch, at)
+    ours = median_rate(
+        lambda n: sum(
+            _open(stream, copies[i], i) for i in range(load + n * ops, load + (n + 1) * ops)
+        )
+    )
+    bench.client.flushall()
+    before = bench.memory()
+    params = (bench.params.copy_bands, bench.params.copy_rows)
+    storage = {
+        "type": "redis",
+        "basename": b"bench",
+        "redis": {"unix_socket_path": bench.client.connection_pool.connection_kwargs["path"]},
+    }
+    lsh = MinHashLSH(num_perm=bench.params.num_perm, params=params, storage_config=storage)
+    for at, minhash in enumerate(hashes[:load]):
+        lsh.insert(f"{at:016x}", minhash)
+    size = (bench.memory() - before) / load
+
+    def theirs(number: int) -> int:
+        for i in range(load + number * ops, load + (number + 1) * ops):
+            lsh.query(hashes[i])
+            lsh.insert(f"{i:016x}", hashes[i])
+        return ops
+
+    rate = median_rate(theirs)
+    bench.series["datasketch_bytes"] = size
+    return {
+        "index": Figure(
+            ours=ours,
+            theirs=rate,
+            unit="articles/s",
+            what="copy index alone: probe + attach, against datasketch MinHashLSH on the same Redis",
+            must="ratio ≥ 15",
+        )
+    }
+
+
+def _copy_level(sketch: Sketch) -> Sketch:
+    """Return a sketch without its story level."""
+    return Sketch(
+        shingles=sketch.shingles, signature=sketch.signature, slots=b"", vector=b"", words=()
+    )
+
+
+def _minhash(sketch: Sketch) -> MinHash:
+    values = np.frombuffer(sketch.signature, "<u4")
+    return MinHash(num_perm=len(values), hashvalues=values, scheme="affine32")
+
+
+def _open(stream: Stream, sketch: Sketch, number: int) -> int:
+    """Probe, and attach as a new story, without deciding; return 1."""
+    at = START_AT + number
+    name = ArticleId(f"{(number * 0x9E3779B97F4A7C15 + 1) % 2**64:016x}")
+    article = Article(
+        article_id=name, ref=name, url="", source="outlet.example", title="", lang=LANG,
+        published_at=at, at=at, seen_at=at,
+    )  # fmt: skip
+    probe = stream.index.probe(LANG, sketch, now=at)
+    membership = membership_of(article, sketch, probe, NewStory(score=0.0), 0)
+    stream.index.attach(article, sketch, membership, seq=probe.seq, now=at, entry_id=EntryId(name))
+    return 1
+
+
+# --- growth -----------------------------------------------------------------------------------
+
+
+def growth(bench: Bench) -> Mapping[str, Figure]:
+    """Fill one window with articles; look at bytes and latency at several sizes on the way."""
+    sizes, points = bench.sizes, []
+    step_s = bench.params.window_s / sizes.growth[-1]
+    sketches = bench.corpus.sketches()
+    stream = bench.fresh()
+    before, started = bench.memory(), time.monotonic()
+    with decided_by_lot():
+        for number, sketch in enumerate(islice(sketches, sizes.growth[-1]), start=1):
+            stream.attach(sketch, at=START_AT + number * step_s)
+            if number in sizes.growth:
+                points.append(_point(bench, stream, before))
+                say(f"{number} articles after {time.monotonic() - started:.0f} s: {points[-1]}")
+                bench.client.slowlog_reset()
+    bench.series["growth"] = points
+    first, last = points[0], points[-1]
+    theirs = bench.series.get("datasketch_bytes", 9_400.0)
+    count = f"{last['articles']:,} articles".replace(",", " ")
+    small = f"{first['articles']:,}".replace(",", " ")
+    return {
+        "bytes_copy": Figure(
+            ours=last["copy_bytes"], theirs=theirs, unit="bytes/article",
+            what=f"Redis, copy index alone, at {count}, against datasketch's", must="≤ 800",
+        ),
+        "bytes_all": Figure(
+            ours=last["bytes"], theirs=theirs, unit="bytes/article",
+            what=f"Redis, everything but text, at {count}, against datasketch's index alone",
+            must="≤ 2 000",
+        ),
+        "latency_p50": Figure(
+            ours=last["p50_ms"], theirs=first["p50_ms"], unit="ms",
+            what=f"probe + attach at {count}, against the same at {small}", must="≤ 1",
+        ),
+        "latency_p99": Figure(
+            ours=last["p99_ms"], theirs=first["p99_ms"], unit="ms",
+            what=f"probe + attach at {count}, against the same at {small}", must="≤ 5, ratio ≤ 1.5",
+        ),
+        "lua": Figure(
+            ours=max(point["longest_ms"] for point in points), theirs=None, unit="ms",
+            what="longest script call inside Redis while filling", must="< 5",
+        ),
+    }  # fmt: skip
+
+
+def _point(bench: Bench, stream: Stream, before: int) -> dict[str, float]:
+    latencies = stream.latencies(min(ROUNDS * bench.sizes.tail, stream.count))
+    return {
+        "articles": stream.count,
+        "bytes": (bench.memory() - before) / stream.count,
+        "copy_bytes": _key_bytes(bench.client, f"{{live:{LANG}}}:c:*") / stream.count,
+        "p50_ms": percentile(latencies, 50),
+        "p99_ms": percentile(latencies, 99),
+        "longest_ms": bench.longest_call_ms(),
+    }
+
+
+def _key_bytes(client: redis.Redis, pattern: str) -> int:
+    """Return what the keys of a pattern take, by MEMORY USAGE with every element counted."""
+    keys = list(client.scan_iter(match=pattern, count=1_000))
+    total = 0
+    for start in range(0, len(keys), 500):
+        pipe = client.pipeline(transaction=False)
+        for key in keys[start : start + 500]:
+            pipe.memory_usage(key, samples=0)
+        total += sum(int(size or 0) for size in pipe.execute())
+    return total
+
+
+# --- skew -------------------------------------------------------------------------------------
+
+
+def skew(bench: Bench) -> Mapping[str, Figure]:
+    """Latency when much is alike: a common bucket, identical copies, one huge story."""
+    sizes = bench.sizes
+    sketches = bench.corpus.sketches()
+    third = next(sketches)
+    same = next(sketches)
+    plain = list(islice(sketches, sizes.skewed))
+
+    def common(number: int) -> Sketch:
+        """Every third article shares a band and four slots with all others of its kind."""
+        sketch = plain[number]
+        if number % 3:
+            return sketch
+        band = 4 * bench.params.copy_rows
+        return Sketch(
+            shingles=sketch.shingles,
+            signature=third.signature[:band] + sketch.signature[band:],
+            slots=third.slots[:16] + sketch.slots[16:],
+            vector=sketch.vector,
+            words=sketch.words,
+        )
+
+    def of_one_story(number: int) -> Sketch:
+        """Texts of their own, all about the same."""
+        sketch = plain[number % len(plain)]
+        return Sketch(
+            shingles=sketch.shingles,
+            signature=sketch.signature,
+            slots=same.slots[:192] + sketch.slots[192:],
+            vector=same.vector,
+            words=same.words,
+        )
+
+    base, base_lua = _run(bench, "plain", plain.__getitem__, sizes.skewed, by_lot=True)
+    rows = {}
+    for name, what, make, count, by_lot in (
+        ("skew_bucket", "a bucket that a third of all articles hit", common, sizes.skewed, True),
+        ("skew_copies", f"{sizes.copies} identical copies", lambda _: same, sizes.copies, False),
+        ("skew_story", f"one story of {sizes.story} articles", of_one_story, sizes.story, False),
+    ):
+        p99, longest = _run(bench, name, make, count, by_lot=by_lot)
+        rows[name] = Figure(
+            ours=p99, theirs=base, unit="ms",
+            what=f"probe + attach p99 with {what}, against {sizes.skewed} plain articles",
+            must="≤ 5, ratio ≤ 1.5",
+        )  # fmt: skip
+        rows[f"{name}_lua"] = Figure(
+            ours=longest, theirs=base_lua, unit="ms",
+            what=f"longest script call with {what}", must="< 5",
+        )  # fmt: skip
+    return rows
+
+
+def _run(
+    bench: Bench, name: str, make: Callable[[int], Sketch], count: int, *, by_lot: bool
+) -> tuple[float, float]:
+    """Attach so many articles; return the p99 of the last ones and the longest script call."""
+    say(f"skew: {name}, {count} articles")
+    stream = bench.fresh()
+    step_s = bench.params.window_s / count
+    with decided_by_lot() if by_lot else _as_ever():
+        for number in range(count):
+            stream.attach(make(number), at=START_AT + number * step_s)
+    tail = min(ROUNDS * bench.sizes.tail, count)
+    return percentile(stream.latencies(tail), 99), bench.longest_call_ms()
+
+
+@contextmanager
+def _as_ever() -> Iterator[None]:
+    yield
+
+
+# --- time -------------------------------------------------------------------------------------
+
+
+def windows(bench: Bench) -> Mapping[str, Figure]:
+    """Memory over three windows of virtual time, after two that fill the index.
+
+    Redis's own clock does not follow ours, so after each step of virtual time the rest of every
+    key's life is shortened by that step: what would have expired, expires. Stories are kept for
+    one window here, so that all there is must come to a level.
+    """
+    size = bench.sizes.window
+    days = bench.settings.index.window_days
+    stream = bench.fresh(**{"ledger.retention_days": days})
+    sketches = bench.corpus.sketches()
+    step_s = bench.params.window_s / STEPS
+    levels = []
+    number = 0
+    with decided_by_lot():
+        for step in range(5 * STEPS):
+            for sketch in islice(sketches, size // STEPS):
+                at = START_AT + step * step_s + (number % (size // STEPS)) * step_s * STEPS / size
+                stream.attach(sketch, at=at)
+                number += 1
+            _pass(bench.client, step_s)
+            levels.append(bench.memory())
+    bench.series["windows"] = levels
+    means = [statistics.mean(levels[n * STEPS : (n + 1) * STEPS]) for n in range(2, 5)]
+    worst = max(abs(mean / means[0] - 1) for mean in means)
+    return {
+        "memory_flat": Figure(
+            ours=100 * worst, theirs=None, unit="%",
+            what="memory over three windows of virtual time: furthest mean of a window from the first's",
+            must="≤ 2",
+        )
+    }  # fmt: skip
+
+
+def _pass(client: redis.Redis, seconds: float) -> None:
+    """Let time pass for every key that expires."""
+    keys = list(client.scan_iter(count=1_000))
+    for start in range(0, len(keys), 1_000):
+        some = keys[start : start + 1_000]
+        pipe = client.pipeline(transaction=False)
+        for key in some:
+            pipe.pttl(key)
+        lives = pipe.execute()
+        for key, life in zip(some, lives, strict=True):
+            if life > 0:
+                pipe.pexpire(key, max(1, int(life - 1_000 * seconds)))
+        pipe.execute()
+    time.sleep(0.2)  # what has a millisecond left goes now, as soon as it is looked at
+    for _ in client.scan_iter(count=1_000):
+        pass
