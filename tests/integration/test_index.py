@@ -14,7 +14,8 @@ INCLUDES = "\n".join(script_text(name) for name in ("pages", "insert"))
 INSERT = INCLUDES + "\nlocal a = cmsgpack.unpack(ARGV[1])\ninsert(KEYS[1], a.hashes, a.id, a.cap)"
 LOOK_UP = INCLUDES + (
     "\nlocal a = cmsgpack.unpack(ARGV[1])"
-    "\nlocal hits, _, order, read = look_up('', 's', {'p'}, a.hashes, 10, false)"
+    "\nlocal hits = {}"
+    "\nlocal _, order, read = look_up('', 's', {'p'}, a.hashes, 10, false, hits)"
     "\nlocal out = {read}"
     "\nfor _, id in ipairs(order) do out[#out + 1] = id; out[#out + 1] = hits[id] end"
     "\nreturn out"

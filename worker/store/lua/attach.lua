@@ -44,11 +44,12 @@ if seq > a.seq then
   end
   -- A rival of a moment ago may have written to the partition before, if one began just now.
   local lately = {a.partition, a.partition - 1}
-  local hits, _, order = look_up(prefix, 'c', lately, a.bands, 7, true)
+  local _, order = look_up(prefix, 'c', lately, a.bands, 7, true)
   for _, id in ipairs(order) do
     if new_articles[id] then return {'conflict'} end
   end
-  hits, _, order = look_up(prefix, 's', lately, a.slots, 10, false)
+  local hits = {}
+  _, order = look_up(prefix, 's', lately, a.slots, 10, false, hits)
   for _, id in ipairs(order) do
     if new_stories[id] and hits[id] >= a.min_hits then return {'conflict'} end
   end

@@ -31,10 +31,11 @@ end
 -- Put an id at the head of each bucket. Cost: three commands, and one for each page that is split:
 -- a page for every LOAD new entries.
 local function insert(key, hashes, id, cap)
-  local numbers, pages, entries = read_pages(key, hashes)
-  local count, changed = pages_for(entries), {}
-  for i, number in ipairs(numbers) do
-    local page, more = with_head(pages[number] or '', sub(hashes, 4 * i - 3, 4 * i), id, cap)
+  local numbers, found, entries = read_pages(key, hashes)
+  local count, pages, changed = pages_for(entries), {}, {}
+  for i = 1, #numbers do
+    local number = numbers[i]
+    local page, more = with_head(pages[number] or found[i] or '', sub(hashes, 4 * i - 3, 4 * i), id, cap)
     pages[number], changed[number] = page, true
     if more then entries = entries + 1 end
   end

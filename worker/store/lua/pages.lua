@@ -23,18 +23,15 @@ local function page_of(hashes, at, count, span)
   return page < count and page or page - span / 2
 end
 
--- Return the page number of each bucket, the pages by number, and the number of entries.
+-- Return the page number of each bucket, the page of each (false where there is none), and the
+-- number of entries.
 local function read_pages(key, hashes)
   local entries = tonumber(redis.call('HGET', key, 'entries') or '0')
   local count = pages_for(entries)
-  local span, numbers, pages = span_of(count), {}, {}
-  for at = 1, #hashes, 4 do numbers[#numbers + 1] = page_of(hashes, at, count, span) end
-  if entries > 0 and #numbers > 0 then
-    for i, page in ipairs(redis.call('HMGET', key, unpack(numbers))) do
-      pages[numbers[i]] = page or ''
-    end
-  end
-  return numbers, pages, entries
+  local span, numbers, found = span_of(count), {}, {}
+  for i = 1, #hashes / 4 do numbers[i] = page_of(hashes, 4 * i - 3, count, span) end
+  if entries > 0 and #numbers > 0 then found = redis.call('HMGET', key, unpack(numbers)) end
+  return numbers, found, entries
 end
 
 -- Return where a page has the next entry that starts with `hash`, from a position on, or nil.
@@ -44,36 +41,38 @@ local function next_entry(page, hash, from, width)
   return at
 end
 
--- Look, for each id, in how many of an article's buckets it is, and how telling these are: a bucket
--- of n ids counts 1/n, for what many share tells little. `tagged` puts the partition before an id.
--- Returns hits and weights by id, the ids in the order met (newest partition, newest id first), and
--- how many ids were read.
-local function look_up(prefix, level, partitions, hashes, width, tagged)
-  local hits, weights, order, read = {}, {}, {}, 0
-  for _, partition in ipairs(partitions) do
-    local tag = tagged and partition .. ':' or ''
-    local numbers, pages, entries = read_pages(prefix .. level .. ':' .. partition, hashes)
-    for i, number in ipairs(entries > 0 and numbers or {}) do
-      local page, hash = pages[number], sub(hashes, 4 * i - 3, 4 * i)
-      local at = next_entry(page, hash, 1, width)
-      if at then
-        local ids = {}
+-- Look how telling the buckets are that an article shares with each id: one of n ids counts 1/n, for
+-- what many share tells little. `tag` puts the partition and ':' before an id; `hits`, if given, takes
+-- the number of shared buckets by id.
+-- Returns weights by id, the ids in the order met (newest partition, newest id first), and how many
+-- ids were read. Each id costs a microsecond, so there are no calls and tables but those needed.
+local function look_up(prefix, level, partitions, hashes, width, tag, hits)
+  local weights, order, read = {}, {}, 0
+  local places = {}
+  for p = 1, #partitions do
+    local before = partitions[p] .. ':'
+    local _, pages = read_pages(prefix .. level .. ':' .. partitions[p], hashes)
+    for i = 1, #pages do
+      local page, count = pages[i], 0
+      if page then
+        local hash = sub(hashes, 4 * i - 3, 4 * i)
+        local at = next_entry(page, hash, 1, width)
         while at do
-          ids[#ids + 1] = tag .. sub(page, at + 4, at + width - 1)
+          count = count + 1
+          places[count] = at
           at = next_entry(page, hash, at + width, width)
         end
-        read = read + #ids
-        for _, id in ipairs(ids) do
-          if hits[id] then
-            hits[id] = hits[id] + 1
-            weights[id] = weights[id] + 1 / #ids
-          else
-            hits[id], weights[id] = 1, 1 / #ids
-            order[#order + 1] = id
-          end
-        end
+      end
+      read = read + count
+      for k = 1, count do
+        local id = sub(page, places[k] + 4, places[k] + width - 1)
+        if tag then id = before .. id end
+        local weight = weights[id]
+        if not weight then order[#order + 1] = id end
+        weights[id] = (weight or 0) + 1 / count
+        if hits then hits[id] = (hits[id] or 0) + 1 end
       end
     end
   end
-  return hits, weights, order, read
+  return weights, order, read
 end

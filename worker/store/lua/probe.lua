@@ -19,22 +19,25 @@ local a = cmsgpack.unpack(ARGV[1])
 -- comparison, so keeping a short sorted list is several times cheaper than sorting all.
 local function best(weights, order, limit)
   local chosen = {}
-  for _, id in ipairs(order) do
-    local weight, at = weights[id], #chosen
-    if at < limit or weight > weights[chosen[at]] then
-      if at == limit then chosen[at] = nil else at = at + 1 end
+  local least = -1 -- the weight that must be passed once the list is full
+  for i = 1, #order do
+    local id = order[i]
+    local weight = weights[id]
+    if weight > least then
+      local at = math.min(#chosen + 1, limit)
       while at > 1 and weight > weights[chosen[at - 1]] do
         chosen[at] = chosen[at - 1]
         at = at - 1
       end
       chosen[at] = id
+      if #chosen == limit then least = weights[chosen[limit]] end
     end
   end
   return chosen
 end
 
 local copies = {}
-local _, weights, order, read = look_up(a.prefix, 'c', a.partitions, a.bands, 7, true)
+local weights, order, read = look_up(a.prefix, 'c', a.partitions, a.bands, 7, true)
 for _, id in ipairs(best(weights, order, a.most_copies)) do
   local text = read_text(a.prefix, id)
   local record = text and redis.call('GET', a.prefix .. 'article:' .. hex(string.sub(text, 1, 8)))
@@ -42,7 +45,7 @@ for _, id in ipairs(best(weights, order, a.most_copies)) do
 end
 
 local read_too
-_, weights, order, read_too = look_up(a.prefix, 's', a.partitions, a.slots, 10, false)
+weights, order, read_too = look_up(a.prefix, 's', a.partitions, a.slots, 10)
 local ids, keys, stories, seen = {}, {}, {}, {}
 for i, raw in ipairs(best(weights, order, a.most_stories)) do
   ids[i] = a.lang .. '-' .. hex(raw)

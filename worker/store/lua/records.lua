@@ -7,7 +7,7 @@
 local MERGED = 0x91 -- the first byte of a list of one
 
 local function hex(raw)
-  return (string.gsub(raw, '.', function(c) return string.format('%02x', string.byte(c)) end))
+  return string.format(string.rep('%02x', #raw), string.byte(raw, 1, -1))
 end
 
 local function read_record(key)
