@@ -38,6 +38,8 @@ _HEAD = TITLE | LEAD
 _FIGURES = NAME | NUMBER
 # For lack of numbers. Strangers that have some average .07, members .48; most are strangers.
 _NO_NUMBERS = 0.15
+# For the plain words of scripts without capitals. Members of a story have .2 where there are some.
+_NO_CAPITALS = 0.2
 # Shorter lists of candidates are filled up to this many with strangers: a young index has not seen
 # yet what is common to its topic. The two values lie between the means over candidates of a mixed
 # stream (.05, .04) and of indexes that hold one topic (.12, .10).
@@ -230,8 +232,11 @@ def _cosines(overlap: Overlap, ours: Floats, counts: NDArray[np.bool_], theirs: 
 def _plain(overlap: Overlap) -> Floats:
     """Return the mean cosine over words that are neither names nor numbers.
 
-    Accounts of one kind of event share these; so at equal likeness they count against a story.
+    Accounts of one kind of event share these; so at equal likeness they count against a story. In
+    scripts without capitals names cannot be told from words, and nothing is known of these alone.
     """
+    if not np.any(overlap.kind & NAME):
+        return np.full(len(overlap.first), _NO_CAPITALS)
     ours = np.where(overlap.kind & _FIGURES, 0.0, overlap.weight)
     theirs = np.maximum(overlap.energy - overlap.names - overlap.numbers, 0.0)
     return overlap.mean(_cosines(overlap, ours, (overlap.shared_kind & _FIGURES) == 0, theirs))

@@ -8,13 +8,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from worker.core.boilerplate import remember, repeated_lines
-from worker.model import ArticleId, Rejected
+from worker.model import ArticleId
+from worker.steps.pool import Result
 from worker.steps.prepare import Prepared
 from worker.store.boilerplate import Rings
 
 UNKNOWN = "unknown"  # the source of records that name none: many publishers, not one
 
-Again = Callable[[frozenset[int]], Prepared | Rejected]
+Again = Callable[[frozenset[int]], Result]
 """Prepares the article once more, without the lines of these hashes."""
 
 
@@ -24,9 +25,7 @@ class Boilerplate:
 
     rings: Rings
 
-    def cut(
-        self, prepared: Prepared, source: str, article_id: ArticleId, again: Again
-    ) -> Prepared | Rejected:
+    def cut(self, prepared: Prepared, source: str, article_id: ArticleId, again: Again) -> Result:
         """Return the article without repeated lines, or its rejection when nothing else is left.
 
         Cost: two round trips; preparing again where lines repeat.

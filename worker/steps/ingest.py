@@ -9,9 +9,10 @@ import structlog
 from worker.archive.warc import Archive
 from worker.core.retry import retry_at
 from worker.errors import SamestoryError
-from worker.model import Article, Entry, EntryId, IndexParams, MatchPolicy, Outcome, Rejected
+from worker.model import Article, Entry, EntryId, IndexParams, MatchPolicy, Outcome
 from worker.steps.attach import Attacher
 from worker.steps.boilerplate import Boilerplate
+from worker.steps.pool import Result
 from worker.steps.prepare import Draft, Prepared, prepare
 from worker.store.ledger import WORK, Ledger, Started
 
@@ -56,10 +57,10 @@ class Ingest:
         entry = started.entry
         draft = self._draft(entry, started.page)
         again = partial(prepare, draft, self.params, self.policy)
-        prepared = again()
+        prepared: Result = again()
         if isinstance(prepared, Prepared):
             prepared = self.boilerplate.cut(prepared, entry.source, entry.article_id, again)
-        if isinstance(prepared, Rejected):
+        if not isinstance(prepared, Prepared):
             self.ledger.settle(entry.entry_id, Outcome.REJECTED, reason=prepared.reason)
             log.info("entry_settled", outcome="rejected", reason=prepared.reason)
             return

@@ -1,5 +1,6 @@
 """Prepares many drafts on several cores, in order; one that kills its process costs only itself."""
 
+import os
 import signal
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -17,6 +18,8 @@ from worker.steps.prepare import Draft, Prepared, prepare
 
 # A text takes 2 ms, a hand-over between processes .2 ms; eight at a time make that small.
 CHUNK = 8
+# The pool is ahead and may wait; the process that attaches, and Redis, are what a replay waits for.
+NICENESS = 10
 # Chunks in work ahead of the one that is waited for, per process.
 AHEAD = 4
 
@@ -79,19 +82,22 @@ class PreparePool:
                 yield from [self._alone(draft) for draft in chunk]
                 window = deque((later, self._submit(later)) for later, _ in window)
 
-    def again(self, draft: Draft, repeated: frozenset[int]) -> Prepared | Rejected:
-        """Prepare a draft that could be prepared, without repeated lines, in this process."""
-        return prepare(draft, self._params, self._policy, repeated)
+    def again(self, draft: Draft, repeated: frozenset[int]) -> Result:
+        """Prepare a draft without repeated lines."""
+        return self._alone(draft, repeated)
 
-    def _alone(self, draft: Draft) -> Result:
-        """Prepare one draft of a chunk that broke the pool."""
+    def _alone(self, draft: Draft, repeated: frozenset[int] = frozenset()) -> Result:
+        """Prepare one draft in a process of the pool, whatever that does to the process."""
         try:
-            return self._submit([draft]).result()[0]
+            return self._submit([draft], repeated).result()[0]
         except BrokenProcessPool:
             return Failed(reason="its preparation used too much processor time or memory")
 
-    def _submit(self, chunk: list[Draft]) -> "Future[list[Result]]":
-        task = partial(_prepare_chunk, chunk, self._params, self._policy, self._limits.cpu_s)
+    def _submit(
+        self, chunk: list[Draft], repeated: frozenset[int] = frozenset()
+    ) -> "Future[list[Result]]":
+        cpu_s = self._limits.cpu_s
+        task = partial(_prepare_chunk, chunk, self._params, self._policy, cpu_s, repeated)
         try:
             return self._executor.submit(task)
         except BrokenProcessPool:
@@ -109,14 +115,18 @@ class PreparePool:
 
 
 def _prepare_chunk(
-    chunk: list[Draft], params: IndexParams, policy: MatchPolicy, cpu_s: int
+    chunk: list[Draft],
+    params: IndexParams,
+    policy: MatchPolicy,
+    cpu_s: int,
+    repeated: frozenset[int],
 ) -> list[Result]:
     """Prepare drafts in a pool process, each with the processor time of one."""
     results: list[Result] = []
     for draft in chunk:
         allow_cpu(cpu_s)
         try:
-            results.append(prepare(draft, params, policy))
+            results.append(prepare(draft, params, policy, repeated))
         except MemoryError:
             results.append(Failed(reason="its preparation needed too much memory"))
         except Exception as e:  # noqa: BLE001 - the process's boundary: a fault is an answer too
@@ -125,6 +135,7 @@ def _prepare_chunk(
 
 
 def _enter(memory_mb: int) -> None:
+    os.nice(NICENESS)
     """Bound a fresh pool process, and leave Ctrl-C to its parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     limit_memory(memory_mb)
