@@ -32,6 +32,10 @@ BANK = (
     "the dollar. Economists had expected a smaller step after weak factory orders in October."
 )
 
+# A page of 6 MB that extraction works on for several seconds: paragraphs that are all link.
+_WORDS = " ".join(f"word{n}" for n in range(400))
+HEAVY_PAGE = "".join(f"<div><p><a href='/{n}'>{_WORDS} {n}</a></p></div>" for n in range(2_000))
+
 
 def follow(context: Context, url: str = FEED_URL) -> Feed:
     """Follow a feed and return it."""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from rq.utils import utcformat
+from seeding import HEAVY_PAGE
 from structlog.testing import capture_logs
 
 from worker import jobs
@@ -198,11 +199,9 @@ def test_entry_when_its_page_burns_the_processor_then_its_horse_is_killed_and_it
     hurried = Context(settings=load_settings(overrides=overrides), redis_url=redis_url)
     jobs.set_context(hurried)
     entry = _claimed(hurried, "heavy")
-    words = " ".join(f"word{n}" for n in range(400))
-    body = "".join(f"<div><p>{words} {n}</p></div>" for n in range(2_000)).encode()
     page = Page(
         url=entry.url, final_url=entry.url, status=200, headers={"content-type": "text/html"},
-        body=b"<html><body>" + body + b"</body></html>", fetched_at=time.time(),
+        body=f"<html><body>{HEAVY_PAGE}</body></html>".encode(), fetched_at=time.time(),
     )  # fmt: skip
     archive = Archive(Path(context.settings.paths.archive), max_bytes=2**28)
     hurried.ledger.advance(entry.entry_id, archive.append(page), now=time.time())

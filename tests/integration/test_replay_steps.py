@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from outlet import OPERA
+from seeding import HEAVY_PAGE
 
 from worker.archive.warc import Archive
 from worker.errors import ConfigError
@@ -220,12 +221,10 @@ def test_record_when_it_burns_the_processor_then_fails_alone_and_the_sums_agree(
     context: Context, tmp_path: Path
 ) -> None:
     """A page that ends its process is given up; the records beside it are not."""
-    words = " ".join(f"word{n}" for n in range(400))
-    heavy = "".join(f"<div><p>{words} {n}</p></div>" for n in range(2_000))
     records = _records(
         tmp_path,
         {"id": "before", "ts": 1, "text": OPERA},
-        {"id": "heavy", "ts": 2, "html": heavy, "url": "https://heavy.example/"},
+        {"id": "heavy", "ts": 2, "html": HEAVY_PAGE, "url": "https://heavy.example/"},
         {"id": "after", "ts": 3, "text": OPERA},
     )
     done = _replay(context, records, workers=2, cpu_s=1)

@@ -1,12 +1,13 @@
 """The simulated index answers what the scripts answer: fitting rests on it."""
 
 import random
+from dataclasses import replace
 
 import numpy as np
 
 from worker.core.scorer import shipped
 from worker.evaluate.simulate import Sample, SimulatedIndex, stream
-from worker.model import EntryId
+from worker.model import ArticleId, EntryId, StoryCandidate, StoryId
 from worker.testing import a_sketch, an_article
 from worker.wiring import Context
 
@@ -47,18 +48,27 @@ def _texts(count: int) -> list[str]:
     ]
 
 
+class Idle:
+    """Leaves stories as they are: what is simulated here is the index."""
+
+    def tend(self, _article: ArticleId, story: StoryCandidate, **_: object) -> StoryId:
+        """Return the story that the article joined."""
+        return story.story_id
+
+
 def test_simulated_index_when_same_articles_come_then_same_stories_and_frequencies(
     context: Context,
 ) -> None:
     """Sixty articles over six days, in two partitions: the pipeline and the simulation agree."""
     params, policy = context.settings.index.params(), context.settings.match.policy()
     start, samples, real = 1.8e9, [], []
+    attacher = replace(context.attacher, tender=Idle())  # type: ignore[arg-type]
     for number, text in enumerate(_texts(60)):
         at = start + 8_640.0 * number
         sketch = a_sketch(text, params, title=text[:30])
         samples.append(Sample(name=f"a{number}", at=at, true="", lang="en", sketch=sketch))
         article = an_article(f"a{number}", at=at)
-        done = context.attacher.attach(article, sketch, entry_id=EntryId(f"e{number}"), now=at)
+        done = attacher.attach(article, sketch, entry_id=EntryId(f"e{number}"), now=at)
         real.append(done.story_id)
     index = SimulatedIndex(params)
     found = stream(samples, index, policy=policy, scorer=lambda _: shipped(), merges=False)
