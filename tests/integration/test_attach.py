@@ -1,6 +1,7 @@
 """Attaching on a real Redis: one story for one event, however many workers race."""
 
 import multiprocessing
+from dataclasses import replace
 from itertools import permutations
 from typing import Any
 
@@ -29,6 +30,8 @@ villages beside the Sova had no electricity, the seismology office in Tarsk repo
 QUAKE_THIRD = """Searchers with dogs combed a collapsed school in Olvany on Tuesday after a quake of
 magnitude 6.1 hit the Kerevan valley. Mirela Dusan, the governor, put the number of injured at eleven.
 Nine villages on the Sova were without power and the road to Tarsk was cut by a landslide."""
+QUAKE_FOURTH = """Dogs searched the collapsed school in Olvany; Mirela Dusan spoke of eleven injured after
+the quake of magnitude 6.1, of a landslide on the road to Tarsk, and of villages without power."""
 CUP = """Northgate Rovers lifted the league cup for the first time in forty years after beating
 Harbour Athletic on penalties at the Lindqvist stadium. Goalkeeper Anton Brehm saved three spot
 kicks in front of 31,000 supporters. Coach Petra Valdes praised a young side that finished the
@@ -206,8 +209,11 @@ def _two_stories(context: Context) -> tuple[Probe, list[str]]:
     first = _attach(context, "b", QUAKE_TOLD_AGAIN)
     _attach(context, "c", f"{QUAKE} More soon.")
     sketch = a_sketch(QUAKE_THIRD, PARAMS)
+    opening = replace(
+        _opening("en-0123456789ab"), exemplars=(sketch.vector,), exemplar_ids=(_id("d"),)
+    )
     context.index.attach(
-        an_article("d", source="d.example"), sketch, _opening("en-0123456789ab"), seq=3, now=NOW,
+        an_article("d", source="d.example"), sketch, opening, seq=3, now=NOW,
         entry_id=EntryId("entry-d"),
     )  # fmt: skip
     probe = context.index.probe("en", sketch, now=NOW)
@@ -230,6 +236,19 @@ def test_merge_when_two_stories_are_one_then_one_story_with_both_names(context: 
     assert sorted(context.stories.sources(StoryId(ids[1]))) == [f"{n}.example" for n in "abcd"]
     [(_, told)] = context.client.xrevrange(events, count=1)
     assert (told[b"type"], told[b"merged"]) == (b"stories_merged", ids[1].encode())
+    assert _is_sound(context)
+
+
+def test_attach_when_an_article_speaks_for_two_stories_then_makes_them_one(
+    context: Context,
+) -> None:
+    """Two stories of one event were opened side by side; the next account brings them together."""
+    _, ids = _two_stories(context)
+    bridge = _attach(context, "e", QUAKE_FOURTH)
+    assert bridge.story_id == ids[0]
+    story = context.stories.story(StoryId(ids[1]))
+    assert story is not None
+    assert (story.story_id, story.articles, story.reprints) == (ids[0], 5, 1)
     assert _is_sound(context)
 
 
