@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from worker.decode.lexicon import prior_for
 from worker.embedded import server_program
 from worker.model import Article, ArticleId, EntryId, IndexParams, Sketch
 from worker.settings import Settings, load_settings
-from worker.steps.attach import Attacher, Attachment
+from worker.steps.attach import Attachment
 from worker.store.index import Index
 from worker.wiring import Context
 
@@ -160,7 +160,8 @@ class Stream:
         context.check()
         self.context = context
         self.index = Timed(context.index)
-        self.attacher = Attacher(index=self.index, policy=context.settings.match.policy())  # type: ignore[arg-type]
+        tender = replace(context.attacher.tender, index=self.index)  # type: ignore[arg-type]
+        self.attacher = replace(context.attacher, index=self.index, tender=tender)  # type: ignore[arg-type]
         self.count = 0
 
     def attach(self, sketch: Sketch, *, at: float) -> Attachment:
