@@ -92,6 +92,7 @@ def test_language_is_told_alike_in_every_text_of_it(lang: str) -> None:
     assert {_prepared("", text, hint).lang for text in texts for hint in ("", "nl")} == {lang}
 
 
+@pytest.mark.parametrize("redis_server", ["embedded"], indirect=True)  # once is enough
 def test_story_when_told_in_all_languages_then_has_one_story_in_each(newsroom: Newsroom) -> None:
     """Names and numbers that languages share make no story cross from one to another."""
     facts = " ZX-9000 Apollon Moskvin 4711 Kyrenia Bellweather 2027 Ostrander."

@@ -40,6 +40,8 @@ _FIGURES = NAME | NUMBER
 _NO_NUMBERS = 0.15
 # For the plain words of scripts without capitals. Members of a story have .2 where there are some.
 _NO_CAPITALS = 0.2
+# Two texts of one topic may share names and no plain word at all. That is no sign of one event.
+_LEAST_PLAIN = 0.1
 # Shorter lists of candidates are filled up to this many with strangers: a young index has not seen
 # yet what is common to its topic. The two values lie between the means over candidates of a mixed
 # stream (.05, .04) and of indexes that hold one topic (.12, .10).
@@ -239,7 +241,8 @@ def _plain(overlap: Overlap) -> Floats:
         return np.full(len(overlap.first), _NO_CAPITALS)
     ours = np.where(overlap.kind & _FIGURES, 0.0, overlap.weight)
     theirs = np.maximum(overlap.energy - overlap.names - overlap.numbers, 0.0)
-    return overlap.mean(_cosines(overlap, ours, (overlap.shared_kind & _FIGURES) == 0, theirs))
+    plain = overlap.mean(_cosines(overlap, ours, (overlap.shared_kind & _FIGURES) == 0, theirs))
+    return np.maximum(plain, _LEAST_PLAIN)
 
 
 def _names(overlap: Overlap, cosines: Floats) -> Floats:
