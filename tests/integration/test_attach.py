@@ -190,6 +190,18 @@ def test_article_is_not_matched_after_the_window_and_partitions_expire_whole(
     assert set(without_end) <= lives_on
 
 
+def test_partition_when_its_first_article_has_no_terms_then_expires_whole_all_the_same(
+    context: Context,
+) -> None:
+    """Document frequencies begin with the first article that has terms, and end with the partition."""
+    bare = replace(a_sketch(QUAKE, PARAMS), slots=b"", vector=b"", words=())
+    context.attacher.attach(an_article("bare", at=NOW), bare, entry_id=EntryId("e"), now=NOW)
+    _attach(context, "b", CUP)
+    frequencies = [k for k in context.client.scan_iter() if b":df:" in k]
+    assert len(frequencies) == 1
+    assert context.client.ttl(frequencies[0]) > 0
+
+
 def test_evidence_names_the_candidates_and_shared_terms(context: Context) -> None:
     """Why an article joined is stored with it, readable."""
     first = _attach(context, "a", QUAKE)

@@ -125,6 +125,7 @@ if #a.df > 0 then
     ops[at + 1], ops[at + 2], ops[at + 3], ops[at + 4] = 'INCRBY', 'u16', '#' .. bucket, 1
   end
   redis.call('BITFIELD', of('df', a.partition), unpack(ops))
+  redis.call('EXPIRE', of('df', a.partition), a.partition_ttl) -- the first article may have no terms
 end
 if number == 0 then
   for _, level in ipairs({'docs', 'texts', 'c', 's', 'df'}) do
