@@ -53,10 +53,11 @@ class Tender:
             rivals = [
                 s for s in probe.stories if s.story_id not in (story.story_id, other.story_id)
             ]
+            into, part = sorted((story, other), key=_standing, reverse=True)
             if should_merge(
                 story, other, rivals, df=df, policy=self.policy, scorer=self.scorer
-            ) and self._merge(story, other, bridge=article, now=now):
-                return max((story, other), key=_standing).story_id
+            ) and self._merge(into, part, bridge=article, now=now):
+                return into.story_id
         if story.size in CHECKPOINTS:
             moved = [story.exemplar_ids[i] for i in parting(story.exemplars, df)]
             if moved:
@@ -66,10 +67,9 @@ class Tender:
         return story.story_id
 
     def _merge(
-        self, story: StoryCandidate, other: StoryCandidate, *, bridge: ArticleId, now: float
+        self, into: StoryCandidate, part: StoryCandidate, *, bridge: ArticleId, now: float
     ) -> bool:
-        into, part = sorted((story, other), key=_standing, reverse=True)
-        older, younger = sorted((story, other), key=lambda s: s.first_at)
+        older, younger = sorted((into, part), key=lambda s: s.first_at)
         ids = dict(zip(older.exemplars, older.exemplar_ids, strict=True))
         ids |= dict(zip(younger.exemplars, younger.exemplar_ids, strict=True))
         vectors = merged_exemplars(older.exemplars, younger.exemplars)
