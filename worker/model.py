@@ -124,7 +124,6 @@ class IndexParams:
     story_terms: int  # salient terms kept of an article
     bucket_cap: int  # newest ids kept in a bucket
     window_s: float  # how long an article can be matched
-    partitions: int  # index partitions a window is cut into; each expires whole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

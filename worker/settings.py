@@ -102,7 +102,6 @@ class IndexSettings(Section):
     story_terms: Annotated[int, Field(ge=8, le=255)] = 64
     bucket_cap: Annotated[int, Field(ge=1, le=256)] = 8
     window_days: Positive = 7.0
-    partitions: Annotated[int, Field(ge=1, le=16)] = 2
 
     @model_validator(mode="after")
     def _fits(self) -> "IndexSettings":

@@ -13,7 +13,7 @@ from worker.model import ArticleId, EntryId, Outcome, Probe, StoryCandidate, Sto
 from worker.settings import DAY_S, load_settings
 from worker.steps.attach import Attachment
 from worker.steps.audit import audit
-from worker.store.index import ANY_VERSION, Index, Known, Member, Membership, Refusal
+from worker.store.index import AGES, ANY_VERSION, Index, Known, Member, Membership, Refusal
 from worker.testing import a_sketch, an_article
 from worker.wiring import Context
 
@@ -137,11 +137,11 @@ def test_attach_when_a_rival_came_since_the_probe_then_refuses(context: Context)
     assert context.stories.totals("en") == {"articles": 1, "stories": 1}
 
 
-def test_attach_when_the_rival_came_just_before_a_new_partition_then_refuses(
+def test_attach_when_the_rival_came_just_before_a_new_part_of_the_window_then_refuses(
     context: Context,
 ) -> None:
-    """Where one index partition ends and the next begins, rivals still see each other."""
-    length = PARAMS.window_s / PARAMS.partitions
+    """Where one unit of the index's time ends and the next begins, rivals still see each other."""
+    length = PARAMS.window_s / AGES
     edge = (NOW // length + 1) * length
     sketch = a_sketch(QUAKE, PARAMS)
     stale = context.index.probe("en", sketch, now=edge - 1)
@@ -177,7 +177,7 @@ def test_new_story_when_its_id_is_taken_then_refuses(context: Context) -> None:
         assert isinstance(answer, expected)
 
 
-def test_article_is_not_matched_after_the_window_and_partitions_expire_whole(
+def test_article_is_not_matched_after_the_window_and_every_key_has_an_end(
     context: Context,
 ) -> None:
     """An event told again after two weeks is a new story, and every index key has an end."""
@@ -190,10 +190,10 @@ def test_article_is_not_matched_after_the_window_and_partitions_expire_whole(
     assert set(without_end) <= lives_on
 
 
-def test_partition_when_its_first_article_has_no_terms_then_expires_whole_all_the_same(
+def test_document_frequencies_when_the_first_article_has_no_terms_then_have_an_end_all_the_same(
     context: Context,
 ) -> None:
-    """Document frequencies begin with the first article that has terms, and end with the partition."""
+    """They begin with the first article that has terms."""
     bare = replace(a_sketch(QUAKE, PARAMS), slots=b"", vector=b"", words=())
     context.attacher.attach(an_article("bare", at=NOW), bare, entry_id=EntryId("e"), now=NOW)
     _attach(context, "b", CUP)

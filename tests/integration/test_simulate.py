@@ -59,12 +59,12 @@ class Idle:
 def test_simulated_index_when_same_articles_come_then_same_stories_and_frequencies(
     context: Context,
 ) -> None:
-    """Sixty articles over six days, in two partitions: the pipeline and the simulation agree."""
+    """Sixty articles over twelve days, more than a window: the pipeline and the simulation agree."""
     params, policy = context.settings.index.params(), context.settings.match.policy()
     start, samples, real = 1.8e9, [], []
     attacher = replace(context.attacher, tender=Idle())  # type: ignore[arg-type]
     for number, text in enumerate(_texts(60)):
-        at = start + 8_640.0 * number
+        at = start + 17_280.0 * number
         sketch = a_sketch(text, params, title=text[:30])
         samples.append(Sample(name=f"a{number}", at=at, true="", lang="en", sketch=sketch))
         article = an_article(f"a{number}", at=at)

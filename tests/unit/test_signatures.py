@@ -30,7 +30,6 @@ PARAMS = IndexParams(
     story_terms=64,
     bucket_cap=32,
     window_s=604_800.0,
-    partitions=2,
 )
 SIZES = st.tuples(st.integers(1, 200), st.integers(0, 200), st.integers(1, 200))
 

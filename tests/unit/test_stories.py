@@ -34,7 +34,6 @@ PARAMS = IndexParams(
     story_terms=64,
     bucket_cap=32,
     window_s=604_800.0,
-    partitions=2,
 )
 POLICY = MatchPolicy(min_shingles=20, copy_jaccard=0.5, copy_containment=0.8, story_threshold=0.5)
 FRESH = DocumentFrequencies.from_partitions([], 0)

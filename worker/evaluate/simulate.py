@@ -1,7 +1,7 @@
 """The index of one language in memory: what the scripts of worker.store answer, without Redis.
 
 Fitting needs thousands of small indexes and a hundred passes over a stream; a script call each
-would take hours. Buckets, partitions, caps and document frequencies follow worker/store/lua, the
+would take hours. Buckets, stamps, caps and document frequencies follow worker/store/lua, the
 decision is the real one. A test holds the two together.
 """
 
@@ -28,9 +28,17 @@ from worker.model import (
     StoryCandidate,
     StoryId,
 )
-from worker.store.index import COPY_CANDIDATES, FREQUENCIES_EVERY, STORY_CANDIDATES
+from worker.store.index import (
+    AGES,
+    COPY_CANDIDATES,
+    FREQUENCIES_EVERY,
+    STORY_CANDIDATES,
+    df_parts,
+    stamp,
+)
 
-Buckets = dict[bytes, list[int]]
+Buckets = dict[bytes, list[tuple[int, int]]]
+"""For each bucket the ids in it with their stamps, newest first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,9 +53,7 @@ class Sample:
 
 
 @dataclass(slots=True)
-class _Partition:
-    bands: Buckets = field(default_factory=dict)
-    slots: Buckets = field(default_factory=dict)
+class _Counted:
     counts: NDArray[np.uint32] = field(default_factory=lambda: np.zeros(DF_BUCKETS, np.uint32))
     docs: int = 0
 
@@ -62,7 +68,9 @@ class SimulatedIndex:
     def __init__(self, params: IndexParams, *, candidates: int = STORY_CANDIDATES) -> None:
         self._params = params
         self._candidates = candidates
-        self._partitions: dict[int, _Partition] = {}
+        self._bands: Buckets = {}
+        self._slots: Buckets = {}
+        self._counted: dict[int, _Counted] = {}
         self._stories: list[StoryCandidate] = []
         self._numbers: dict[StoryId, int] = {}
         self._aliases: dict[int, int] = {}  # a merged story, the story it went into
@@ -72,22 +80,22 @@ class SimulatedIndex:
 
     def frequencies(self, at: float) -> DocumentFrequencies:
         """Return the document frequencies that a worker would use now; see Index.frequencies."""
-        partitions = self._window(at)
+        parts = df_parts(at, self._params)
         seq = len(self._articles)
         step = min(FREQUENCIES_EVERY, 2 ** max(0, seq.bit_length() - 6))
-        age = (seq // step * step, partitions[0])
+        age = (seq // step * step, parts[0])
         if self._frequencies is None or self._frequencies[0] != age:
-            known = [self._partitions[p] for p in partitions if p in self._partitions]
+            known = [self._counted[p] for p in parts if p in self._counted]
             counts = sum((p.counts for p in known), np.zeros(DF_BUCKETS, np.uint32))
             self._frequencies = (age, DocumentFrequencies(counts, sum(p.docs for p in known)))
         return self._frequencies[1]
 
     def probe(self, sketch: Sketch, at: float) -> Probe:
         """Return the articles and stories that share most buckets with a sketch."""
-        partitions = [self._partitions[p] for p in self._window(at) if p in self._partitions]
-        copies = self._best((p.bands for p in partitions), self._band_keys(sketch), COPY_CANDIDATES)
+        today = stamp(at, self._params)
+        copies = self._best(self._bands, self._band_keys(sketch), today, COPY_CANDIDATES)
         slots = _four_each(slot_buckets(sketch.slots))
-        stories = self._best((p.slots for p in partitions), slots, self._candidates)
+        stories = self._best(self._slots, slots, today, self._candidates)
         return Probe(
             seq=len(self._articles),
             copies=tuple(self._articles[i] for i in copies),
@@ -105,11 +113,12 @@ class SimulatedIndex:
             self._stories.append(_opened(story, sketch, at))
         else:
             self._stories[number] = _joined(self._stories[number], sketch, at, is_copy=is_copy)
-        partition = self._partitions.setdefault(self._window(at)[0], _Partition())
-        self._put(partition.bands, self._band_keys(sketch), len(self._articles))
-        self._put(partition.slots, _four_each(slot_buckets(sketch.slots)), number)
-        partition.counts[df_offsets(sketch.vector)] += 1
-        partition.docs += 1
+        today = stamp(at, self._params)
+        self._put(self._bands, self._band_keys(sketch), len(self._articles), today)
+        self._put(self._slots, _four_each(slot_buckets(sketch.slots)), number, today)
+        counted = self._counted.setdefault(df_parts(at, self._params)[0], _Counted())
+        counted.counts[df_offsets(sketch.vector)] += 1
+        counted.docs += 1
         self._articles.append(
             CopyCandidate(
                 article_id=ArticleId(sample.name),
@@ -145,34 +154,23 @@ class SimulatedIndex:
             number = self._aliases[number]
         return number
 
-    def _window(self, at: float) -> list[int]:
-        length = self._params.window_s / self._params.partitions
-        newest, oldest = int(at // length), int((at - self._params.window_s) // length)
-        return list(range(newest, oldest - 1, -1))
-
     def _band_keys(self, sketch: Sketch) -> list[bytes]:
         return _four_each(band_buckets(sketch.signature, self._params))
 
-    def _best(self, tables: Iterable[Buckets], keys: Sequence[bytes], limit: int) -> list[int]:
+    def _best(self, table: Buckets, keys: Sequence[bytes], today: int, limit: int) -> list[int]:
         """Return the ids of most weight; of equals, the one met first."""
         weights: dict[int, float] = {}
-        for table in tables:
-            for key in keys:
-                ids = table.get(key)
-                if ids:
-                    self.ids_read += len(ids)
-                    share = 1.0 / len(ids)
-                    for i in ids:
-                        weights[i] = weights.get(i, 0.0) + share
+        for key in keys:
+            ids = [i for i, then in table.get(key, ()) if today - then <= AGES]
+            self.ids_read += len(ids)
+            for i in ids:
+                weights[i] = weights.get(i, 0.0) + 1.0 / len(ids)
         return sorted(weights, key=weights.__getitem__, reverse=True)[:limit]
 
-    def _put(self, table: Buckets, keys: Sequence[bytes], number: int) -> None:
+    def _put(self, table: Buckets, keys: Sequence[bytes], number: int, today: int) -> None:
         for key in keys:
-            ids = table.setdefault(key, [])
-            if number in ids:
-                ids.remove(number)
-            ids.insert(0, number)
-            del ids[self._params.bucket_cap :]
+            others = [entry for entry in table.get(key, ()) if entry[0] != number]
+            table[key] = [(number, today), *others[: self._params.bucket_cap - 1]]
 
 
 def _opened(story: StoryId, sketch: Sketch, at: float) -> StoryCandidate:

@@ -1,7 +1,7 @@
 """The index of one language after another: probe, attach, document frequencies, fingerprint.
 
-Both levels lie in the same partitions, which Redis drops whole when their window is over: nothing
-is deleted article by article. What scripts compute is bounded by constants, never by the index.
+What is older than the window is not seen any more and leaves as new articles come; nothing walks
+over the index. What scripts compute is bounded by constants, never by what the index holds.
 """
 
 import json
@@ -34,12 +34,13 @@ from worker.store.packed import (
     pack_exemplars,
     story_candidate,
     text_record,
+    text_width,
 )
 from worker.store.scripts import Scripts
 
 # How text becomes tokens, terms, signatures and buckets. Raised by every change to that: signatures
 # of two schemes do not meet.
-SCHEME = 3
+SCHEME = 4
 # Recall of the true story among the 16 that share the most telling buckets was .985 on the labelled
 # stream, .989 among 32. The decision's weights were fitted with 16.
 STORY_CANDIDATES = 16
@@ -47,7 +48,11 @@ COPY_CANDIDATES = 32
 # An attach is refused over a rival that shares two buckets. Accounts of one event share ten; one is
 # chance, and would make workers repeat probes for nothing.
 RIVAL_HITS = 2
-# A worker reads the stream's document frequencies (512 KiB a partition) again after so many
+# The age of an entry of the index is known to this part of the window (AGES in pages.lua).
+AGES = 32
+# Document frequencies are counted by halves of the window, which expire whole.
+DF_PARTS = 2
+# A worker reads the stream's document frequencies (512 KiB a half) again after so many
 # attaches at most, and in a young index after every 32nd part of it: they move slowly later on.
 FREQUENCIES_EVERY = 256
 SLACK_S = 3_600
@@ -133,7 +138,7 @@ class Index:
     ) -> Probe:
         """Return the few articles and stories that share most buckets with a sketch.
 
-        Cost: one round trip, (bands + slots) x partitions look-ups, whatever the index holds.
+        Cost: one round trip, bands + slots look-ups, whatever the index holds.
         """
         packed = self._scripts.run(
             "probe",
@@ -141,7 +146,8 @@ class Index:
             {
                 "prefix": self._keys.lang_prefix(lang),
                 "lang": lang,
-                "partitions": self._partitions(now),
+                "today": stamp(now, self._params) % 2**16,
+                "text_width": text_width(self._params),
                 **_buckets(sketch, self._params),
                 "most_copies": COPY_CANDIDATES,
                 "most_stories": most_stories,
@@ -166,7 +172,7 @@ class Index:
         entry_id: EntryId,
     ) -> Member | Known | Refusal:
         """Make an article a member of a story, once, and let later articles find it."""
-        partition, *_, oldest = self._partitions(now)
+        df_part = df_parts(now, self._params)[0]
         answer = self._scripts.run(
             "attach",
             [self._keys.lang_prefix(article.lang) + "seq"],
@@ -195,13 +201,14 @@ class Index:
                 "exemplars": pack_exemplars(membership.exemplars, membership.exemplar_ids),
                 "copy_of": membership.copy_of or "",
                 "text": text_record(article, sketch, self._params),
-                "partition": partition,
-                "partition_ttl": self._partition_ttl(partition, now),
-                "outdated": oldest - 1,
+                "today": stamp(now, self._params) % 2**16,
+                "index_ttl": int(self._params.window_s) + SLACK_S,
+                "df_part": df_part,
+                "df_ttl": self._df_ttl(df_part, now),
                 "cap": self._params.bucket_cap,
                 "min_hits": RIVAL_HITS,
                 **_buckets(sketch, self._params),
-                "df": df_offsets(sketch.vector),
+                "df": [f"#{bucket}" for bucket in df_offsets(sketch.vector)],
             },
         )
         if answer[0] == b"attached":
@@ -273,7 +280,7 @@ class Index:
                     "buckets": [slot_buckets(story_slots(vector, slots)) for vector, _ in go],
                     "stay": pack_exemplars(*zip(*stay, strict=True)),
                     "go": pack_exemplars(*zip(*go, strict=True)),
-                    "partition": self._partitions(now)[0],
+                    "today": stamp(now, self._params) % 2**16,
                     "cap": self._params.bucket_cap,
                     "now": now,
                     "ttl": self._retention_s,
@@ -287,33 +294,39 @@ class Index:
 
         The age is counted in attaches, not in seconds, so that a replay sees the same numbers.
         """
-        partitions = self._partitions(now)
+        parts = df_parts(now, self._params)
         step = min(FREQUENCIES_EVERY, 2 ** max(0, seq.bit_length() - 6))
-        age = (seq // step * step, partitions[0])
+        age = (seq // step * step, parts[0])
         cached = self._frequencies.get(lang)
         if cached and cached[0] == age:
             return cached[1]
         prefix = self._keys.lang_prefix(lang)
         raw = self._client.mget(
-            [f"{prefix}df:{p}" for p in partitions] + [f"{prefix}docs:{p}" for p in partitions]
+            [f"{prefix}df:{p}" for p in parts] + [f"{prefix}docs:{p}" for p in parts]
         )
-        tables, docs = raw[: len(partitions)], raw[len(partitions) :]
+        tables, docs = raw[: len(parts)], raw[len(parts) :]
         frequencies = DocumentFrequencies.from_partitions(
             [table for table in tables if table], sum(int(n or 0) for n in docs)
         )
         self._frequencies[lang] = (age, frequencies)
         return frequencies
 
-    def _partitions(self, now: float) -> list[int]:
-        """Return the partitions that overlap [now - window, now], newest first."""
-        length = self._params.window_s / self._params.partitions
-        newest, oldest = int(now // length), int((now - self._params.window_s) // length)
-        return list(range(newest, oldest - 1, -1))
+    def _df_ttl(self, part: int, now: float) -> int:
+        """Return after how many seconds nobody can look at a part any more."""
+        length = self._params.window_s / DF_PARTS
+        return int((part + 1) * length + self._params.window_s - now) + SLACK_S
 
-    def _partition_ttl(self, partition: int, now: float) -> int:
-        """Return after how many seconds no probe can look at a partition any more."""
-        length = self._params.window_s / self._params.partitions
-        return int((partition + 1) * length + self._params.window_s - now) + SLACK_S
+
+def stamp(now: float, params: IndexParams) -> int:
+    """Return the time of an attach in the units that the index knows it in."""
+    return int(now / params.window_s * AGES)
+
+
+def df_parts(now: float, params: IndexParams) -> list[int]:
+    """Return the parts of the document frequencies that overlap [now - window, now], newest first."""
+    length = params.window_s / DF_PARTS
+    newest, oldest = int(now // length), int((now - params.window_s) // length)
+    return list(range(newest, oldest - 1, -1))
 
 
 def fingerprint(params: IndexParams) -> dict[str, object]:

@@ -18,18 +18,18 @@ explains why attach and settle are therefore two idempotent scripts and not one.
 | {ns}:lines:<publisher>        | string | its newest 1 024 lines: hash of the line + article, u32   | 7 days                |
 | {ns}:quarantine               | zset   | entry id -> when it was given up                         | until retried, dropped|
 | {ns:lang}:seq                 | string | attaches so far                                          | as the namespace      |
-| {ns:lang}:recent              | zset   | the newest attaches: story, partition, number -> seq     | retention             |
+| {ns:lang}:recent              | zset   | the newest attaches: story, number -> seq                | retention             |
 | {ns:lang}:stories             | zset   | story id -> when it last moved                           | retention             |
 | {ns:lang}:story:<id>          | string | msgpack list: version, size, times, exemplars, title …   | retention             |
 | {ns:lang}:members:<id>        | zset   | article id -> published; none for a story of one         | retention             |
 | {ns:lang}:sources:<id>        | hash   | publisher -> own accounts (0 = reprints only); the same  | retention             |
 | {ns:lang}:article:<id>        | string | msgpack list: story, publisher, address, evidence …      | retention             |
 | {ns:lang}:family:<id>         | string | of the texts that copy <id>, the one published first     | retention             |
-| {ns:lang}:c:<part>            | hash   | copy index: page -> 4-byte bucket + 3-byte number, ...   | partition + window    |
-| {ns:lang}:s:<part>            | hash   | story index: page -> 4-byte bucket + 6-byte story, ...   | partition + window    |
-| {ns:lang}:texts:<part>        | hash   | number / 16 -> 16 records: article id, low bytes ...     | partition + window    |
-| {ns:lang}:df:<part>           | string | BITFIELD u16: documents that hold a term                 | partition + window    |
-| {ns:lang}:docs:<part>         | string | articles of the partition; numbers the next one          | partition + window    |
+| {ns:lang}:c                   | hash   | copy index: page -> bucket, stamp, 4-byte number, ...    | window                |
+| {ns:lang}:s                   | hash   | story index: page -> bucket, stamp, 6-byte story, ...    | window                |
+| {ns:lang}:texts:<n>           | string | 54 records: article id, shingles, published, low bytes   | window                |
+| {ns:lang}:df:<half>           | string | BITFIELD u16: documents that hold a term                 | half + window         |
+| {ns:lang}:docs:<half>         | string | articles counted in this half of a window                | half + window         |
 | {ns:lang}:events              | stream | opened, attached, merged, split; newest 100 000          | retention             |
 """
 

@@ -131,6 +131,11 @@ def text_record(article: Article, sketch: Sketch, params: IndexParams) -> bytes:
     return head + low_bytes(sketch.signature).ljust(params.num_perm, b"\0")
 
 
+def text_width(params: IndexParams) -> int:
+    """Return the length of what `text_record` returns."""
+    return _TEXT.size + params.num_perm
+
+
 def copy_candidate(text: bytes, story: bytes) -> CopyCandidate:
     """Return an article as the copy level keeps it, and the story that it is in now."""
     article_raw, shingles, published_at = _TEXT.unpack_from(text)

@@ -7,8 +7,8 @@
 --            exemplars ('' leaves them),
 --            copy_of ('' or the id of the article that this one copies),
 --            text (what the copy level keeps of the article),
---            partition, partition_ttl, outdated (a partition that no probe looks at any more),
---            cap, min_hits, bands, slots (bucket hashes, end to end), df (bucket numbers)
+--            today (stamp of now), index_ttl (s), df_part (part of the document frequencies), df_ttl,
+--            cap, min_hits, bands, slots (bucket hashes, end to end), df (offsets for BITFIELD, '#n')
 -- return   {'attached', original}  done; `original` is the id of the text published first, or ''
 --          {'known', story, entry} this article is a member already, claimed as `entry`
 --          {'conflict'}            the index changed since the probe in a way that may matter
@@ -37,19 +37,16 @@ local seq = tonumber(redis.call('GET', KEYS[1]) or '0')
 if seq > a.seq then
   local since = redis.call('ZRANGEBYSCORE', recent_key, '(' .. a.seq, '+inf')
   if #since < seq - a.seq then return {'conflict'} end
-  local new_articles, new_stories = {}, {}
+  local new_articles, new_stories, hits = {}, {}, {}
   for _, member in ipairs(since) do
     new_stories[string.sub(member, 1, 6)] = true
     new_articles[string.sub(member, 7)] = true
   end
-  -- A rival of a moment ago may have written to the partition before, if one began just now.
-  local lately = {a.partition, a.partition - 1}
-  local _, order = look_up(prefix, 'c', lately, a.bands, 7, true)
+  local _, order = look_up(prefix .. 'c', a.bands, a.today, HEAD + 4)
   for _, id in ipairs(order) do
     if new_articles[id] then return {'conflict'} end
   end
-  local hits = {}
-  _, order = look_up(prefix, 's', lately, a.slots, 10, false, hits)
+  _, order = look_up(prefix .. 's', a.slots, a.today, HEAD + 6, hits)
   for _, id in ipairs(order) do
     if new_stories[id] and hits[id] >= a.min_hits then return {'conflict'} end
   end
@@ -112,29 +109,25 @@ local expired = redis.call('ZRANGEBYSCORE', prefix .. 'stories', '-inf', a.now -
 if #expired > 0 then redis.call('ZREM', prefix .. 'stories', unpack(expired)) end
 
 -- The index.
-local function of(level, partition) return prefix .. level .. ':' .. partition end
-local number = redis.call('INCR', of('docs', a.partition)) - 1
-local place = string.char(math.floor(number / 65536) % 256, math.floor(number / 256) % 256, number % 256)
-keep_text(prefix, a.partition, number, a.text)
-insert(of('c', a.partition), a.bands, place, a.cap)
-insert(of('s', a.partition), a.slots, a.story_raw, a.cap)
+local number = struct.pack('>I4', seq)
+keep_text(prefix, seq, a.text, a.index_ttl)
+insert(prefix .. 'c', a.bands, number, a.cap, a.today)
+insert(prefix .. 's', a.slots, a.story_raw, a.cap, a.today)
+local df, docs = prefix .. 'df:' .. a.df_part, prefix .. 'docs:' .. a.df_part
+redis.call('INCR', docs)
 if #a.df > 0 then
   local ops = {'OVERFLOW', 'SAT'}
-  for _, bucket in ipairs(a.df) do
-    local at = #ops
-    ops[at + 1], ops[at + 2], ops[at + 3], ops[at + 4] = 'INCRBY', 'u16', '#' .. bucket, 1
+  for i, bucket in ipairs(a.df) do -- strings all: Redis prints numbers slowly
+    ops[4 * i - 1], ops[4 * i], ops[4 * i + 1], ops[4 * i + 2] = 'INCRBY', 'u16', bucket, '1'
   end
-  redis.call('BITFIELD', of('df', a.partition), unpack(ops))
-  redis.call('EXPIRE', of('df', a.partition), a.partition_ttl) -- the first article may have no terms
+  redis.call('BITFIELD', df, unpack(ops))
 end
-if number == 0 then
-  for _, level in ipairs({'docs', 'texts', 'c', 's', 'df'}) do
-    redis.call('EXPIRE', of(level, a.partition), a.partition_ttl)
-    redis.call('UNLINK', of(level, a.outdated)) -- frees memory beside the server's own work
-  end
-end
+redis.call('EXPIRE', df, a.df_ttl)
+redis.call('EXPIRE', docs, a.df_ttl)
+redis.call('EXPIRE', prefix .. 'c', a.index_ttl)
+redis.call('EXPIRE', prefix .. 's', a.index_ttl)
 
-redis.call('ZADD', recent_key, seq, a.story_raw .. a.partition .. ':' .. place)
+redis.call('ZADD', recent_key, seq, a.story_raw .. number)
 redis.call('ZREMRANGEBYRANK', recent_key, 0, -RECENT - 1)
 tell(prefix, 'type', opens and 'story_opened' or 'article_attached', 'story', a.story,
   'article', a.article, 'original', original, 'at', a.now)

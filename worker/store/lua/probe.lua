@@ -1,15 +1,14 @@
 -- The few articles and stories that share most buckets with an article. Reads only.
 --
 -- KEYS[1]  {ns:lang}:seq    every other key has the same prefix, so the same hash tag and slot
--- ARGV[1]  map: prefix, lang, partitions (newest first), bands, slots (4-byte bucket hashes, end to
---               end), most_copies, most_stories (candidates)
+-- ARGV[1]  map: prefix, lang, today (stamp of now), bands, slots (4-byte bucket hashes, end to end),
+--               text_width (bytes of a text record), most_copies, most_stories (candidates)
 -- return   msgpack of {seq, ids read,
 --           {text record (article id, shingles, published, signature), story} ...,
 --           {story, story record} ...}
 --
--- Cost: two commands a level and partition, one a copy candidate and one for all stories, whatever
--- the index holds. It walks over at most (bands + slots) x partitions x cap ids, in practice some
--- hundreds.
+-- Cost: two commands a level, two a copy candidate and one for all stories, whatever the index
+-- holds. It walks over at most (bands + slots) x cap ids, in practice some hundreds.
 --@include records
 --@include pages
 --@include texts
@@ -37,15 +36,15 @@ local function best(weights, order, limit)
 end
 
 local copies = {}
-local weights, order, read = look_up(a.prefix, 'c', a.partitions, a.bands, 7, true)
+local weights, order, read = look_up(a.prefix .. 'c', a.bands, a.today, HEAD + 4)
 for _, id in ipairs(best(weights, order, a.most_copies)) do
-  local text = read_text(a.prefix, id)
-  local record = text and redis.call('GET', a.prefix .. 'article:' .. hex(string.sub(text, 1, 8)))
+  local text = read_text(a.prefix, struct.unpack('>I4', id), a.text_width)
+  local record = text ~= '' and redis.call('GET', a.prefix .. 'article:' .. hex(string.sub(text, 1, 8)))
   if record then copies[#copies + 1] = {text, cmsgpack.unpack(record)[1]} end
 end
 
 local read_too
-weights, order, read_too = look_up(a.prefix, 's', a.partitions, a.slots, 10)
+weights, order, read_too = look_up(a.prefix .. 's', a.slots, a.today, HEAD + 6)
 local ids, keys, stories, seen = {}, {}, {}, {}
 for i, raw in ipairs(best(weights, order, a.most_stories)) do
   ids[i] = a.lang .. '-' .. hex(raw)

@@ -3,7 +3,7 @@
 -- KEYS[1]  {ns:lang}:seq    every other key has the same prefix, so the same hash tag and slot
 -- ARGV[1]  map: prefix, story, version (as the decision saw it), opens, opens_raw (the new id),
 --            moved (article ids), buckets (of each moved article, end to end),
---            stay, go (exemplars of both from now on), partition, cap, now, ttl
+--            stay, go (exemplars of both from now on), today, cap, now, ttl
 -- return   1, or 0 when the story changed since, is too large or past its retention in part, or the
 --          new id is taken; then nothing was written
 --
@@ -57,7 +57,7 @@ for _, id in ipairs({a.story, a.opens}) do
 end
 redis.call('ZADD', prefix .. 'stories', a.now, a.opens)
 for _, buckets in ipairs(a.buckets) do
-  insert(key('s', a.partition), buckets, a.opens_raw, a.cap)
+  insert(prefix .. 's', buckets, a.opens_raw, a.cap, a.today)
 end
 tell(prefix, 'type', 'story_split', 'story', a.story, 'opened', a.opens, 'at', a.now)
 return 1

@@ -1,26 +1,23 @@
--- Included by probe and attach: what the copy level keeps of each article of a partition, for as
--- long as the partition. Articles of a partition are numbered; sixteen records of equal width lie
--- in one field, where each has no overhead of its own.
-local TEXTS = 16
+-- Included by probe and attach: what the copy level keeps of each article for as long as the window.
+--
+-- Articles are numbered as they are attached. Records of equal width lie end to end in strings that
+-- expire whole; each string is made in its full size, so that none is copied when it grows.
+local CHUNK = 8000 -- bytes; with Redis's own it just fits a block of 8 KiB
 
--- Return the record of an id as look_up gives it: partition, ':', 3-byte number.
-local function read_text(prefix, id)
-  local partition, a, b, c = string.sub(id, 1, -5), string.byte(id, -3, -1)
-  local number = (a * 256 + b) * 256 + c
-  local records = redis.call('HGET', prefix .. 'texts:' .. partition, math.floor(number / TEXTS))
-  if not records then return nil end
-  -- The last field may not be full yet, so the width is told by its first bytes.
-  local width = string.byte(records, 1) * 256 + string.byte(records, 2)
-  local at = 3 + number % TEXTS * width
-  return string.sub(records, at, at + width - 1)
+local function place_of(prefix, number, width)
+  local each = math.floor(CHUNK / width)
+  return prefix .. 'texts:' .. math.floor(number / each), number % each * width, each * width
 end
 
--- Append the record of the article with this number; numbers come without gaps.
-local function keep_text(prefix, partition, number, record)
-  local key, field = prefix .. 'texts:' .. partition, math.floor(number / TEXTS)
-  local records = redis.call('HGET', key, field)
-  if not records then
-    records = string.char(math.floor(#record / 256), #record % 256)
-  end
-  redis.call('HSET', key, field, records .. record)
+-- Return the record of the article with this number, or ''.
+local function read_text(prefix, number, width)
+  local key, at = place_of(prefix, number, width)
+  return redis.call('GETRANGE', key, at, at + width - 1)
+end
+
+local function keep_text(prefix, number, record, ttl)
+  local key, at, size = place_of(prefix, number, #record)
+  if redis.call('EXISTS', key) == 0 then redis.call('SETRANGE', key, size - 1, '\0') end
+  redis.call('SETRANGE', key, at, record)
+  redis.call('EXPIRE', key, ttl)
 end
