@@ -11,7 +11,10 @@ from hypothesis import strategies as st
 from worker.store.scripts import script_text
 
 INCLUDES = "\n".join(script_text(name) for name in ("pages", "insert"))
-INSERT = INCLUDES + "\nlocal a = cmsgpack.unpack(ARGV[1])\ninsert(KEYS[1], a.hashes, a.id, a.cap, a.today)"
+INSERT = (
+    INCLUDES
+    + "\nlocal a = cmsgpack.unpack(ARGV[1])\ninsert(KEYS[1], a.hashes, a.id, a.cap, a.today)"
+)
 LOOK_UP = INCLUDES + (
     "\nlocal a = cmsgpack.unpack(ARGV[1])"
     "\nlocal hits = {}"

@@ -1,9 +1,11 @@
 """The ledger on a real Redis: one outcome for each entry, whatever is lost, late or doubled."""
 
+from dataclasses import replace
+
 import pytest
 import redis
 
-from worker.model import Feed, Outcome
+from worker.model import Feed, Outcome, StoryId
 from worker.steps.audit import audit
 from worker.store.feeds import poll_fields
 from worker.store.ledger import FETCH, WORK, FeedClaim, Started
@@ -154,6 +156,29 @@ def test_deferred_entry_comes_back_when_due_and_not_before(context: Context) -> 
     assert context.ledger.overdue(now=clock(), limit=10) == ()
     clock.move(2)
     assert context.ledger.overdue(now=clock(), limit=10) == ((entry.entry_id, FETCH),)
+
+
+def test_settle_when_attached_then_keeps_where_it_went_and_leaves_the_rest_to_its_article(
+    context: Context,
+) -> None:
+    """A settled entry lies in Redis for a month: its title and address stand with its article."""
+    clock = Clock()
+    entry, wall = (replace(an_entry(name), title=name * 90) for name in "ab")
+    context.ledger.claim([entry, wall], now=clock())
+    context.ledger.settle(
+        entry.entry_id, Outcome.ATTACHED, reason="copy", story_id=StoryId("en-0123456789ab"),
+        lang="en",
+    )  # fmt: skip
+    context.ledger.settle(wall.entry_id, Outcome.REJECTED, reason="too_short")
+    kept, rejected = context.ledger.row(entry.entry_id), context.ledger.row(wall.entry_id)
+    assert kept is not None
+    assert rejected is not None
+    assert (kept.outcome, kept.reason, kept.story_id) == ("attached", "copy", "en-0123456789ab")
+    assert (kept.entry.article_id, kept.entry.feed_id) == (entry.article_id, entry.feed_id)
+    assert (kept.entry.title, rejected.entry.title) == ("", wall.title)
+    key = context.keys.entry(entry.entry_id)
+    assert context.client.object("encoding", key) in (b"ziplist", b"listpack")
+    assert context.client.ttl(key) > 0
 
 
 def test_renewed_lease_is_not_overdue_and_a_settled_entry_is_not_revived(

@@ -22,6 +22,7 @@ def test_an_article_is_found_by_every_name_it_has(context: Context) -> None:
         assert found.article.article_id == entry.article_id
         assert found.row is not None
         assert found.row.outcome == Outcome.ATTACHED.value
+        assert (found.row.entry.title, found.row.entry.url) == ("Flood in Oldtown", URL)
 
 
 def test_a_replayed_record_is_found_by_its_own_id(context: Context) -> None:

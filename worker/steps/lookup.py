@@ -1,13 +1,13 @@
 """Finds what a person means: stories and articles by any name, and the nearest ones otherwise."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from itertools import islice
 
 from worker.core.entries import article_id, article_id_of_record, canonical_url, entry_id
 from worker.errors import NotFoundError
-from worker.model import ArticleId, EntryId, ParsedEntry, StoryId
+from worker.model import ArticleId, EntryId, Outcome, ParsedEntry, StoryId
 from worker.steps.measure import Parts
 from worker.store.client import store_errors
 from worker.store.ledger import LedgerRow
@@ -67,19 +67,39 @@ def find_article(parts: Parts, name: str) -> Found:
     for candidate in ids:
         article = parts.stories.article(candidate)
         if article:
-            return Found(article=article, row=parts.ledger.row(article.entry_id))
+            return _found(article, parts.ledger.row(article.entry_id))
     row = parts.ledger.row(EntryId(name.lower())) or _row_by_guid(parts, name)
     row = row or _row_by_scan(parts, {*ids, name, url} - {""})
     if row:
-        return Found(article=parts.stories.article(row.entry.article_id), row=row)
+        return _found(parts.stories.article(row.entry.article_id), row)
     return _among_recent(parts, name)
 
 
+def _found(article: StoredArticle | None, row: LedgerRow | None) -> Found:
+    """Return both, the entry told in full: of an attached one the ledger keeps only where it went."""
+    if article and row and row.outcome == Outcome.ATTACHED:
+        entry = replace(
+            row.entry,
+            ref=article.ref,
+            url=article.url,
+            title=article.title,
+            source=article.source,
+            published_at=article.published_at,
+        )
+        row = replace(row, entry=entry)
+    return Found(article=article, row=row)
+
+
+@store_errors()
 def _row_by_guid(parts: Parts, guid: str) -> LedgerRow | None:
-    """Return the entry that some feed lists under a guid."""
+    """Return the entry that some feed lists under a guid: its id is made of the two."""
     record = ParsedEntry(guid=guid, url="", title="", summary="", published_at=None)
     ids = [entry_id(feed.feed_id, record) for feed in parts.feeds.all()]
-    return _first_row(parts, ids, {guid})
+    with parts.client.pipeline(transaction=False) as pipe:
+        for candidate in ids:
+            pipe.exists(parts.keys.entry(candidate))
+        there = pipe.execute()
+    return next((parts.ledger.row(i) for i, yes in zip(ids, there, strict=True) if yes), None)
 
 
 @store_errors()
@@ -118,7 +138,7 @@ def _among_recent(parts: Parts, name: str) -> Found:
     for story in parts.stories.newest(limit=NEAREST_AMONG):
         for article in parts.stories.members(story.story_id):
             if article.ref == name:
-                return Found(article=article, row=parts.ledger.row(article.entry_id))
+                return _found(article, parts.ledger.row(article.entry_id))
             label = _label(article.article_id, article.title)
             labels[article.article_id] = (label, article.title, article.url, article.ref)
     raise NotFoundError("article", name, _nearest(name, labels))

@@ -3,12 +3,26 @@
 -- KEYS[1] {ns}:entry:<id>  KEYS[2] {ns}:pending  KEYS[3] {ns}:counts  KEYS[4] {ns}:langs
 -- ARGV[1] map: id, outcome, reason, fields (flat name, value list), lang ('' for none), ttl (s)
 -- return  the outcome that the entry has now: the given one, or the one that it had before
+local KEPT = {'feed', 'article', 'page', 'seen_at'}
 local a = cmsgpack.unpack(ARGV[1])
 local had = redis.call('HMGET', KEYS[1], 'outcome', 'stage')
 if had[1] then return had[1] end
 if not had[2] then return '' end
-redis.call('HDEL', KEYS[1], 'summary', 'running', 'error')
-redis.call('HSET', KEYS[1], 'outcome', a.outcome, 'reason', a.reason, 'stage', 'done', unpack(a.fields))
+local settled = {'outcome', a.outcome, 'reason', a.reason, 'stage', 'done', unpack(a.fields)}
+if a.outcome == 'attached' then
+  -- Its article has the rest. Written anew, for Redis packs no hash again that had a long value.
+  local kept = redis.call('HMGET', KEYS[1], unpack(KEPT))
+  for i, name in ipairs(KEPT) do
+    if kept[i] and kept[i] ~= '' then
+      settled[#settled + 1] = name
+      settled[#settled + 1] = kept[i]
+    end
+  end
+  redis.call('DEL', KEYS[1])
+else
+  redis.call('HDEL', KEYS[1], 'summary', 'running', 'error')
+end
+redis.call('HSET', KEYS[1], unpack(settled))
 redis.call('EXPIRE', KEYS[1], a.ttl)
 redis.call('ZREM', KEYS[2], a.id)
 redis.call('HINCRBY', KEYS[3], a.outcome, 1)
