@@ -166,9 +166,15 @@ class Stream:
 
     def attach(self, sketch: Sketch, *, at: float) -> Attachment:
         """Attach one article that nobody has seen before."""
+        article = self.article(at)
+        entry_id = EntryId(article.article_id)
+        return self.attacher.attach(article, sketch, entry_id=entry_id, now=at)
+
+    def article(self, at: float) -> Article:
+        """Return an article that nobody has seen before."""
         name = ArticleId(f"{(self.count * 0x9E3779B97F4A7C15 + 1) % 2**64:016x}")
         self.count += 1
-        article = Article(
+        return Article(
             article_id=name,
             ref=name,
             url=f"https://outlet{self.count % 500}.example/{name}",
@@ -179,7 +185,6 @@ class Stream:
             at=at,
             seen_at=at,
         )
-        return self.attacher.attach(article, sketch, entry_id=EntryId(name), now=at)
 
     def latencies(self, last: int) -> list[float]:
         """Return probe + attach of the newest articles, in milliseconds; races were none."""

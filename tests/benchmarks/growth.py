@@ -1,76 +1,27 @@
 """Rows on the index alone: against datasketch's, at a million articles, skewed, and as time goes by."""
 
-import random
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
-from typing import Any
 
 import numpy as np
 import redis
 from bench import LANG, ROUNDS, START_AT, Bench, Figure, Stream, median_rate, percentile, say
 from datasketch import MinHash, MinHashLSH
+from filling import Filler, decided_by_lot
 
-import worker.steps.attach as attach_step
-from worker.core.stories import copy_of, decide
 from worker.model import (
     Article,
     ArticleId,
-    Decision,
     EntryId,
-    MatchPolicy,
     NewStory,
-    Probe,
-    SameStory,
     Sketch,
-    StoryCandidate,
-    StoryId,
 )
 from worker.steps.attach import membership_of
-from worker.steps.tend import Tender
 
-# The labelled stream has 2.75 articles a story: so many of 100 join one.
-JOINS = 0.64
-EVIDENCE_EVERY = 20  # decisions; the evidence of one is what the others in between store
 STEPS = 4  # in which a window of virtual time passes
-
-
-@contextmanager
-def decided_by_lot(seed: int = 1) -> Iterator[None]:
-    """Let chance decide between the best candidate and a new story, for filling an index.
-
-    Recombined articles are about nothing, so judging them all would take most of the time and give
-    stories of no real size. Copies are decided as ever, and evidence as long as ever is stored.
-    """
-    draw = random.Random(seed)
-    count, evidence = 0, ()
-
-    def by_lot(sketch: Sketch, probe: Probe, *, policy: MatchPolicy, **more: Any) -> Decision:
-        nonlocal count, evidence
-        copy = copy_of(sketch, probe.copies, policy)
-        if copy:
-            return copy
-        if count % EVIDENCE_EVERY == 0:
-            evidence = decide(sketch, probe, policy=policy, **more).evidence
-        count += 1
-        if probe.stories and draw.random() < JOINS:
-            return SameStory(story_id=probe.stories[0].story_id, score=0.9, evidence=evidence)
-        return NewStory(score=0.1, evidence=evidence)
-
-    def left_alone(
-        _tender: Tender, _article: object, story: StoryCandidate, **_: object
-    ) -> StoryId:
-        return story.story_id  # what chance put together would part at the first look
-
-    tend, Tender.tend = Tender.tend, left_alone  # type: ignore[assignment, method-assign]
-    attach_step.decide = by_lot  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        attach_step.decide = decide
-        Tender.tend = tend  # type: ignore[method-assign]
 
 
 # --- against datasketch -----------------------------------------------------------------------
@@ -159,10 +110,14 @@ def growth(bench: Bench) -> Mapping[str, Figure]:
     sketches = bench.corpus.sketches()
     stream = bench.fresh()
     before, started = bench.memory(), time.monotonic()
-    with decided_by_lot():
+    looked_at = ROUNDS * sizes.tail
+    with decided_by_lot() as lot:
+        filler = Filler(stream, lot)
         for number, sketch in enumerate(islice(sketches, sizes.growth[-1]), start=1):
-            stream.attach(sketch, at=START_AT + number * step_s)
-            if number in sizes.growth:
+            ahead = next(size for size in sizes.growth if size >= number) - number
+            how = stream if ahead < looked_at else filler
+            how.attach(sketch, at=START_AT + number * step_s)
+            if not ahead:
                 points.append(_point(bench, stream, before))
                 say(f"{number} articles after {time.monotonic() - started:.0f} s: {points[-1]}")
                 bench.client.slowlog_reset()
@@ -201,7 +156,10 @@ def _point(bench: Bench, stream: Stream, before: int) -> dict[str, float]:
     return {
         "articles": stream.count,
         "bytes": (bench.memory() - before) / stream.count,
-        "copy_bytes": _key_bytes(bench.client, f"{{live:{LANG}}}:c:*") / stream.count,
+        "copy_bytes": sum(
+            _key_bytes(bench.client, f"{{live:{LANG}}}:{name}") for name in ("c", "texts:*")
+        )
+        / stream.count,
         "p50_ms": percentile(latencies, 50),
         "p99_ms": percentile(latencies, 99),
         "longest_ms": bench.longest_call_ms(),
