@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from worker.core.layout import layout_of
 from worker.core.phrases import PHRASES
-from worker.core.text import normalise, tokens
+from worker.core.text import Reading, read
 from worker.model import MatchPolicy, Rejected
 
 REASONS = ("too_short", *PHRASES, "index_page", "live_ticker", "boilerplate")
@@ -34,7 +34,7 @@ _Index = Mapping[str, Sequence[tuple[str, ...]]]
 
 def _by_first(phrases: str) -> _Index:
     """Return the phrases as token runs, longest first, filed under their first token."""
-    runs = {tuple(tokens(normalise(phrase))) for phrase in phrases.split("|")}
+    runs = {tuple(read(phrase).tokens) for phrase in phrases.split("|")}
     firsts: dict[str, list[tuple[str, ...]]] = {}
     for run in sorted(runs, key=lambda r: (-len(r), r)):
         firsts.setdefault(run[0], []).append(run)
@@ -45,8 +45,8 @@ _INDEX = {reason: _by_first(phrases) for reason, phrases in PHRASES.items()}
 
 
 def gate(
-    title: str,
-    text: str,
+    title: Reading,
+    text: Reading,
     shingle_count: int,
     policy: MatchPolicy,
     *,
@@ -63,8 +63,8 @@ def gate(
         linked: share of the text that is nothing but links, where a page tells.
         title_only: the title is all there ever was, so there is no text to be too short.
     """
-    if len(text) <= _SHORT_CHARS:
-        words = tokens(normalise(f"{title}\n{text}"))
+    if len(text.raw) <= _SHORT_CHARS:
+        words = (*title.tokens, *text.tokens)
         if 0 < len(words) <= _SHORT_TOKENS:
             rejected = _wall(words)
             if rejected:
@@ -72,17 +72,16 @@ def gate(
     if shingle_count < policy.min_shingles and not title_only:
         detail = f"{shingle_count} shingles of {policy.min_shingles}"
         return Rejected(reason="too_short", detail=detail)
-    reason = layout_of(text, linked)
+    reason = layout_of(text.raw, linked)
     return Rejected(reason=reason, detail="no running text") if reason else None
 
 
-def is_headline(title: str, text: str) -> bool:
+def is_headline(title: Reading, text: Reading) -> bool:
     """Say whether a record is a title alone: no text, or the title once more.
 
     Such a record is judged by its title. One that has a text is judged by that.
     """
-    words = tokens(normalise(title))
-    return len(words) >= _HEADLINE_TOKENS and tokens(normalise(text)) in ([], words)
+    return len(title.tokens) >= _HEADLINE_TOKENS and text.tokens in ([], title.tokens)
 
 
 def _wall(words: Sequence[str]) -> Rejected | None:

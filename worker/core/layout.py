@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from itertools import pairwise
 
-from worker.core.text import names, normalise, tokens
+from worker.core.text import names, normalise, plain, tokens
 
 # Marks that end a sentence, in all scripts that have such, with the quotes and brackets after them.
 _SENTENCE_END = re.compile(r"""[.!?…。！？।؟۔։።።。।][\s"'”’»›)\]」』）]*$""")  # noqa: RUF001
@@ -138,7 +138,7 @@ def _is_headlines(lines: Sequence[str]) -> bool:
     if sum(word[0].isdigit() for word in words) > _NUMBERS * len(words):
         return False
     has_case = any(line != line.lower() for line in lines)
-    named = sum(1 for line in lines if names(normalise(line)))
+    named = sum(1 for line in lines if names(plain(normalise(line))))
     return not has_case or named >= _NAMED * len(lines)
 
 
