@@ -5,7 +5,7 @@ its end, so that a report about paywalls or cookies passes; for its layout only 
 stands in it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from worker.core.layout import layout_of
 from worker.core.phrases import PHRASES
@@ -42,6 +42,7 @@ def _by_first(phrases: str) -> _Index:
 
 
 _INDEX = {reason: _by_first(phrases) for reason, phrases in PHRASES.items()}
+_FIRSTS = frozenset[str]().union(*_INDEX.values())
 
 
 def gate(
@@ -86,27 +87,36 @@ def is_headline(title: Reading, text: Reading) -> bool:
 
 def _wall(words: Sequence[str]) -> Rejected | None:
     """Return the kind of wall that so few words make up, if any."""
-    whole = {reason: _share(words, index, _DISTINCT) for reason, index in _INDEX.items()}
+    starts = [at for at, word in enumerate(words) if word in _FIRSTS]
+    whole = {reason: _share(words, starts, index, _DISTINCT) for reason, index in _INDEX.items()}
     reason = max(whole, key=lambda name: whole[name])
     if whole[reason] >= _SHARE:
         return Rejected(reason=reason, detail=f"{whole[reason]:.0%} of {len(words)} words")
-    tail = _share(words[-_TAIL_TOKENS:], _INDEX["paywall"], _TAIL_DISTINCT)
+    end = words[-_TAIL_TOKENS:]
+    tail = _share(end, range(len(end)), _INDEX["paywall"], _TAIL_DISTINCT)
     if tail >= _TAIL_SHARE:
         return Rejected(reason="paywall", detail=f"{tail:.0%} of the last {_TAIL_TOKENS} words")
     return None
 
 
-def _share(words: Sequence[str], index: _Index, distinct: int) -> float:
-    """Return the share of words inside phrases; 0 unless so many different phrases occur."""
+def _share(words: Sequence[str], starts: Iterable[int], index: _Index, distinct: int) -> float:
+    """Return the share of words inside phrases; 0 unless so many different phrases occur.
+
+    Args:
+        words: of a text.
+        starts: where phrases may start, ascending.
+        index: the phrases.
+        distinct: fewest that make a wall.
+    """
     found: set[tuple[str, ...]] = set()
-    covered = at = 0
-    while at < len(words):
-        runs = index.get(words[at], ())
-        run = next((r for r in runs if tuple(words[at : at + len(r)]) == r), None)
-        if run is None:
-            at += 1
+    covered = end = 0
+    for at in starts:
+        if at < end:
             continue
-        found.add(run)
-        covered += len(run)
-        at += len(run)
+        for run in index.get(words[at], ()):
+            if tuple(words[at : at + len(run)]) == run:
+                found.add(run)
+                covered += len(run)
+                end = at + len(run)
+                break
     return covered / len(words) if len(found) >= distinct else 0.0

@@ -42,7 +42,7 @@ def _hash(term: str) -> int:
     return int.from_bytes(hashlib.blake2b(term.encode(), digest_size=4).digest(), "little")
 
 
-_HASHES = Memo(_hash, size=200_000)  # 30 MB
+_HASHES = Memo(_hash, size=200_000)  # 20 MB
 
 
 def term_hash(term: str) -> int:
