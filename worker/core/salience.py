@@ -110,14 +110,18 @@ def _weightiest(
     counts: Mapping[str, int], codes: Mapping[str, int], limit: int
 ) -> list[tuple[float, str, int, int]]:
     """Return (minus weight, term, tf, code) of so many terms, weightiest first."""
-    rows = [
-        ((-1.0 - math.log(tf)) * code if tf > 1 else float(-code), term, tf, code)
-        for (term, tf), code in zip(counts.items(), map(codes.__getitem__, counts), strict=True)
-        if code
+    coded = list(map(codes.__getitem__, counts))
+    weights = [
+        (-1.0 - math.log(tf)) * code if tf > 1 else -1.0 * code
+        for tf, code in zip(counts.values(), coded, strict=True)
     ]
-    if len(rows) > limit:  # numbers sort in a fifth of the time of rows
-        last = sorted(row[0] for row in rows)[limit - 1]
-        rows = [row for row in rows if row[0] <= last]
+    # Numbers sort in a fifth of the time of rows, so few rows are made.
+    last = sorted(weights)[min(limit, len(weights)) - 1] if weights else 0.0
+    rows = [
+        (weight, term, tf, code)
+        for weight, (term, tf), code in zip(weights, counts.items(), coded, strict=True)
+        if code and weight <= last
+    ]
     return sorted(rows)[:limit]
 
 

@@ -51,7 +51,7 @@ def prepare(
     empty shells are shorter than a decent summary. Where there is neither page nor text, the title is
     all that was published, and counts. Lines that the publisher repeats do not count.
 
-    Cost: 35 ms a page, 3 ms a text of 300 words.
+    Cost: 35 ms a page, 1.5 ms a text of 350 words.
     """
     title, text, linked, trouble = draft.title, draft.text, 0.0, ""
     if draft.html:
