@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from worker.core.entries import article_id, article_id_of_record, entry_id, feed_id
 from worker.core.sketch import sketch
+from worker.core.text import read
 from worker.decode.lexicon import prior_for
 from worker.model import Article, Entry, FeedId, IndexParams, ParsedEntry, Sketch
 
@@ -61,4 +62,4 @@ def an_article(name: str, *, source: str = "example.org", at: float = 1_800_000_
 
 def a_sketch(text: str, params: IndexParams, *, title: str = "") -> Sketch:
     """Return the sketch of an English text."""
-    return sketch(title, text, params=params, prior=prior_for("en"))
+    return sketch(read(title), read(text), params=params, prior=prior_for("en"))

@@ -61,7 +61,7 @@ class Recombined:
                     continue
                 shingles = signatures.shingles(tokens)
                 signature = signatures.copy_signature(shingles, params.num_perm)
-                names = text.names(sentence)
+                names = text.names(text.plain(sentence))
                 vector, _ = salience.salient_terms((), tokens, names, prior=prior, limit=_TERMS)
                 signed.append(np.frombuffer(signature, "<u4"))
                 self._terms.append(np.frombuffer(vector, VECTOR))

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from worker.core.junk import gate
+from worker.core.text import read
 from worker.model import Rejected
 from worker.settings import load_settings
 from worker.steps.prepare import Draft, Prepared, prepare
@@ -30,7 +31,7 @@ def _prepare(title: str, text: str = "", html: str = "") -> Prepared | Rejected:
 @pytest.mark.parametrize(("reason", "text"), REJECT)
 def test_text_when_it_is_no_article_then_is_rejected_for_what_it_is(reason: str, text: str) -> None:
     """As the text of a record, without its page."""
-    rejected = gate("", text.strip(), 40, POLICY)
+    rejected = gate(read(""), read(text.strip()), 40, POLICY)
     assert rejected is not None
     assert rejected.reason == reason
 

@@ -8,6 +8,7 @@ import pytest
 from worker.core.features import FEATURES
 from worker.core.scorer import parse_model
 from worker.core.sketch import sketch
+from worker.core.text import read
 from worker.evaluate.episodes import episodes
 from worker.evaluate.fit import FOLDS, by_language, fit, fold_of, model_document, observe, regress
 from worker.evaluate.simulate import Sample
@@ -27,7 +28,9 @@ def _samples(stories: int, articles: int, lang: str = "en") -> list[Sample]:
         common = [f"common{draw.randrange(60)}" for _ in range(30)]
         body = own + common
         draw.shuffle(body)
-        signed = sketch(" ".join(own[:4]), " ".join(body), params=PARAMS, prior=lambda _: 0.001)
+        signed = sketch(
+            read(" ".join(own[:4])), read(" ".join(body)), params=PARAMS, prior=lambda _: 0.001
+        )
         samples.append(
             Sample(
                 name=f"{lang}{number}",

@@ -3,6 +3,7 @@
 import pytest
 
 from worker.core.junk import REASONS, gate
+from worker.core.text import read
 from worker.model import MatchPolicy
 
 POLICY = MatchPolicy(min_shingles=20, copy_jaccard=0.5, copy_containment=0.8, story_threshold=0.5)
@@ -59,7 +60,7 @@ ARTICLE = (
 )
 def test_gate_when_page_is_a_wall_then_names_it(title: str, text: str, reason: str) -> None:
     """Short pages made of such phrases are rejected, whatever their shingle count."""
-    rejected = gate(title, text, 40, POLICY)
+    rejected = gate(read(title), read(text), 40, POLICY)
     assert rejected is not None
     assert rejected.reason == reason
     assert rejected.reason in REASONS
@@ -67,7 +68,7 @@ def test_gate_when_page_is_a_wall_then_names_it(title: str, text: str, reason: s
 
 def test_gate_when_text_is_short_then_too_short() -> None:
     """A text below the policy's shingles cannot be compared."""
-    rejected = gate("", "Bridge closed.", 1, POLICY)
+    rejected = gate(read(""), read("Bridge closed."), 1, POLICY)
     assert rejected is not None
     assert rejected.reason == "too_short"
 
@@ -82,18 +83,18 @@ def test_gate_when_article_is_about_cookies_then_passes() -> None:
         "lawyers argue that readers are told on every visit what is stored and why. Consumer groups "
         "welcomed the ruling and asked for similar steps against other large sites next year."
     )
-    assert gate("Publisher fined over cookie banners", text, 80, POLICY) is None
+    assert gate(read("Publisher fined over cookie banners"), read(text), 80, POLICY) is None
 
 
 def test_gate_when_wall_text_hangs_on_long_article_then_passes() -> None:
     """Leftover notices at the end of a real article do not reject it."""
     tail = "We use cookies. Accept all. Manage preferences. Privacy policy."
-    assert gate("", ARTICLE * 6 + tail, 60, POLICY) is None
-    assert gate("", ARTICLE * 40 + tail, 60, POLICY) is None
+    assert gate(read(""), read(ARTICLE * 6 + tail), 60, POLICY) is None
+    assert gate(read(""), read(ARTICLE * 40 + tail), 60, POLICY) is None
 
 
 def test_gate_when_text_is_empty_then_too_short() -> None:
     """Nothing at all is too short, not a wall."""
-    rejected = gate("", "", 0, POLICY)
+    rejected = gate(read(""), read(""), 0, POLICY)
     assert rejected is not None
     assert rejected.reason == "too_short"

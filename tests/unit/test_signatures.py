@@ -20,6 +20,7 @@ from worker.core.signatures import (
     story_slots,
 )
 from worker.core.sketch import sketch
+from worker.core.text import read
 from worker.model import IndexParams
 
 PARAMS = IndexParams(
@@ -177,6 +178,11 @@ def test_sketch_when_made_again_then_the_same_to_the_bit(
     title: str, body: str, digest: str
 ) -> None:
     """An index keeps sketches for days: a change of these digests needs a new scheme in it."""
-    made = sketch(title, body, params=PARAMS, prior=lambda w: 0.5 if len(w) < 3 else 0.002 * len(w))
+    made = sketch(
+        read(title),
+        read(body),
+        params=PARAMS,
+        prior=lambda w: 0.5 if len(w) < 3 else 0.002 * len(w),
+    )
     parts = (made.shingles, made.signature, made.slots, made.vector, made.words)
     assert hashlib.blake2b(repr(parts).encode(), digest_size=8).hexdigest() == digest

@@ -11,6 +11,7 @@ from worker.core.salience import DocumentFrequencies
 from worker.core.signatures import low_bytes
 from worker.core.sketch import sketch
 from worker.core.stories import decide, keep_exemplars
+from worker.core.text import read
 from worker.decode.lexicon import prior_for
 from worker.model import (
     ArticleId,
@@ -114,7 +115,7 @@ def prior(token: str) -> float:
 
 def make(article: tuple[str, str]) -> Sketch:
     """Return the sketch of a title and a text."""
-    return sketch(*article, params=PARAMS, prior=prior)
+    return sketch(*map(read, article), params=PARAMS, prior=prior)
 
 
 def story(name: str, *members: Sketch, at: float = NOW - DAY / 4) -> StoryCandidate:
@@ -254,6 +255,8 @@ def test_decide_when_index_holds_one_article_then_static_frequencies_suffice(
     known: tuple[str, str], new: tuple[str, str]
 ) -> None:
     """The second article of a fresh index is judged rightly: the language's own list knows words."""
-    first, second = (sketch(*text, params=PARAMS, prior=prior_for("en")) for text in (known, new))
+    first, second = (
+        sketch(*map(read, text), params=PARAMS, prior=prior_for("en")) for text in (known, new)
+    )
     same = CONCERT not in (known, new) or known == new
     assert isinstance(ask(second, story("first", first)), SameStory if same else NewStory)

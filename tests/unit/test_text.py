@@ -1,5 +1,7 @@
 """Tokens of every script."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -75,3 +77,19 @@ def test_normalise_when_repeated_then_unchanged(written: str) -> None:
     assert "  " not in once
     assert once == once.strip()
     assert fold(once) == fold(once)
+
+
+@given(st.text(alphabet="aZ19._,- '\n", max_size=60))
+def test_tokens_when_text_is_ascii_then_words_and_numbers(written: str) -> None:
+    """The short way through ASCII finds what a pattern would."""
+    flat = text.plain(normalise(written))
+    assert tokens(normalise(written)) == re.findall(r"[a-z][a-z0-9]*|\d+(?:\.\d+)*", flat.lower())
+
+
+def test_read_when_given_a_text_then_its_words_and_how_it_was() -> None:
+    """One reading serves all who look at a text."""
+    written = "Zo\u00eb\u2019s caf\u00e9 \u2013 the 19th, at 3,5 %\u2026"
+    reading = text.read(written)
+    assert reading.raw == written
+    assert reading.plain == "Zoe's cafe - the 19th, at 3.5 %..."
+    assert reading.tokens == ["zoe", "s", "cafe", "the", "19", "th", "at", "3.5"]

@@ -5,11 +5,11 @@ its end, so that a report about paywalls or cookies passes; for its layout only 
 stands in it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from worker.core.layout import layout_of
 from worker.core.phrases import PHRASES
-from worker.core.text import normalise, tokens
+from worker.core.text import Reading, read
 from worker.model import MatchPolicy, Rejected
 
 REASONS = ("too_short", *PHRASES, "index_page", "live_ticker", "boilerplate")
@@ -34,7 +34,7 @@ _Index = Mapping[str, Sequence[tuple[str, ...]]]
 
 def _by_first(phrases: str) -> _Index:
     """Return the phrases as token runs, longest first, filed under their first token."""
-    runs = {tuple(tokens(normalise(phrase))) for phrase in phrases.split("|")}
+    runs = {tuple(read(phrase).tokens) for phrase in phrases.split("|")}
     firsts: dict[str, list[tuple[str, ...]]] = {}
     for run in sorted(runs, key=lambda r: (-len(r), r)):
         firsts.setdefault(run[0], []).append(run)
@@ -42,11 +42,12 @@ def _by_first(phrases: str) -> _Index:
 
 
 _INDEX = {reason: _by_first(phrases) for reason, phrases in PHRASES.items()}
+_FIRSTS = frozenset[str]().union(*_INDEX.values())
 
 
 def gate(
-    title: str,
-    text: str,
+    title: Reading,
+    text: Reading,
     shingle_count: int,
     policy: MatchPolicy,
     *,
@@ -63,8 +64,8 @@ def gate(
         linked: share of the text that is nothing but links, where a page tells.
         title_only: the title is all there ever was, so there is no text to be too short.
     """
-    if len(text) <= _SHORT_CHARS:
-        words = tokens(normalise(f"{title}\n{text}"))
+    if len(text.raw) <= _SHORT_CHARS:
+        words = (*title.tokens, *text.tokens)
         if 0 < len(words) <= _SHORT_TOKENS:
             rejected = _wall(words)
             if rejected:
@@ -72,42 +73,50 @@ def gate(
     if shingle_count < policy.min_shingles and not title_only:
         detail = f"{shingle_count} shingles of {policy.min_shingles}"
         return Rejected(reason="too_short", detail=detail)
-    reason = layout_of(text, linked)
+    reason = layout_of(text.raw, linked)
     return Rejected(reason=reason, detail="no running text") if reason else None
 
 
-def is_headline(title: str, text: str) -> bool:
+def is_headline(title: Reading, text: Reading) -> bool:
     """Say whether a record is a title alone: no text, or the title once more.
 
     Such a record is judged by its title. One that has a text is judged by that.
     """
-    words = tokens(normalise(title))
-    return len(words) >= _HEADLINE_TOKENS and tokens(normalise(text)) in ([], words)
+    return len(title.tokens) >= _HEADLINE_TOKENS and text.tokens in ([], title.tokens)
 
 
 def _wall(words: Sequence[str]) -> Rejected | None:
     """Return the kind of wall that so few words make up, if any."""
-    whole = {reason: _share(words, index, _DISTINCT) for reason, index in _INDEX.items()}
+    starts = [at for at, word in enumerate(words) if word in _FIRSTS]
+    whole = {reason: _share(words, starts, index, _DISTINCT) for reason, index in _INDEX.items()}
     reason = max(whole, key=lambda name: whole[name])
     if whole[reason] >= _SHARE:
         return Rejected(reason=reason, detail=f"{whole[reason]:.0%} of {len(words)} words")
-    tail = _share(words[-_TAIL_TOKENS:], _INDEX["paywall"], _TAIL_DISTINCT)
+    end = words[-_TAIL_TOKENS:]
+    tail = _share(end, range(len(end)), _INDEX["paywall"], _TAIL_DISTINCT)
     if tail >= _TAIL_SHARE:
         return Rejected(reason="paywall", detail=f"{tail:.0%} of the last {_TAIL_TOKENS} words")
     return None
 
 
-def _share(words: Sequence[str], index: _Index, distinct: int) -> float:
-    """Return the share of words inside phrases; 0 unless so many different phrases occur."""
+def _share(words: Sequence[str], starts: Iterable[int], index: _Index, distinct: int) -> float:
+    """Return the share of words inside phrases; 0 unless so many different phrases occur.
+
+    Args:
+        words: of a text.
+        starts: where phrases may start, ascending.
+        index: the phrases.
+        distinct: fewest that make a wall.
+    """
     found: set[tuple[str, ...]] = set()
-    covered = at = 0
-    while at < len(words):
-        runs = index.get(words[at], ())
-        run = next((r for r in runs if tuple(words[at : at + len(r)]) == r), None)
-        if run is None:
-            at += 1
+    covered = end = 0
+    for at in starts:
+        if at < end:
             continue
-        found.add(run)
-        covered += len(run)
-        at += len(run)
+        for run in index.get(words[at], ()):
+            if tuple(words[at : at + len(run)]) == run:
+                found.add(run)
+                covered += len(run)
+                end = at + len(run)
+                break
     return covered / len(words) if len(found) >= distinct else 0.0

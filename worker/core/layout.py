@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from itertools import pairwise
 
-from worker.core.text import names, normalise, tokens
+from worker.core.text import names, normalise, plain, tokens
 
 # Marks that end a sentence, in all scripts that have such, with the quotes and brackets after them.
 _SENTENCE_END = re.compile(r"""[.!?…。！？।؟۔։።።。।][\s"'”’»›)\]」』）]*$""")  # noqa: RUF001
@@ -23,6 +23,7 @@ _CLOCK = re.compile(
     r"(?:^|\n|[.!?。！？।] ?)[\s\[(•*·–-]*([01]?\d|2[0-3])[:.hH時时]([0-5]\d)(?!\d|[.,]\d| ?%)"  # noqa: RUF001
     r"(?: ?([aApP])\.?[mM]\b)?"
 )
+_TIME = re.compile(r"\d[:.hH时時][0-5]\d")  # stands in each of them, found in a quarter of the time
 
 # A ticker has many items, and short ones: those of live pages have 10 to 60 words. Reports that
 # quote a few clock times stay below both.
@@ -73,11 +74,14 @@ def layout_of(text: str, linked: float = 0.0) -> str:
     lines = [line.strip() for line in text.split("\n") if line.strip()]
     if len(lines) < _INDEX_LINES:
         return ""
-    return "index_page" if _has_stamps(lines) or _is_headlines(lines) else ""
+    sizes = [_words(line) for line in lines]
+    return "index_page" if _has_stamps(lines, sizes) or _is_headlines(lines, sizes) else ""
 
 
 def _is_ticker(text: str) -> bool:
     """Say whether a text consists of many short items that start with a clock time."""
+    if len(_TIME.findall(text)) < _TICKER_ITEMS:
+        return False
     heads = list(_CLOCK.finditer(text))
     if len(heads) < _TICKER_ITEMS:
         return False
@@ -99,26 +103,23 @@ def _minute(head: re.Match[str]) -> int:
     return 60 * hour + int(head[2])
 
 
-def _has_stamps(lines: Sequence[str]) -> bool:
+def _has_stamps(lines: Sequence[str], sizes: Sequence[float]) -> bool:
     """Say whether dates or ages stand on lines of their own between the items of a list."""
-    if any(_words(line) > _TEASER_WORDS for line in lines):
+    if max(sizes) > _TEASER_WORDS:
         return False
     stamps = [
         line
-        for line in lines
-        if (_YEAR.search(line) or _HOUR.search(line))
-        and _words(line) <= _STAMP_WORDS
+        for line, size in zip(lines, sizes, strict=True)
+        if size <= _STAMP_WORDS
+        and (_YEAR.search(line) or _HOUR.search(line))
         and not _SENTENCE_END.search(line)
     ]
     years = {year for line in stamps for year in _YEAR.findall(line)}
     return len(stamps) >= max(_STAMPS, _STAMPS_SHARE * len(lines)) and len(years) <= _STAMP_YEARS
 
 
-def _is_headlines(lines: Sequence[str]) -> bool:
+def _is_headlines(lines: Sequence[str], sizes: Sequence[float]) -> bool:
     """Say whether lines are headlines, without running text between them."""
-    if any(_UNMARKED.search(line) for line in lines):
-        return False
-    sizes = [_words(line) for line in lines]
     total = sum(sizes)
     running = sum(
         size
@@ -132,17 +133,20 @@ def _is_headlines(lines: Sequence[str]) -> bool:
         or total < _TYPICAL_WORDS * len(lines)
         or len(lines) - len(set(lines)) > _REPEATS * len(lines)
         or sum(1 for line in lines if _PAUSE.search(line)) > _PAUSES * len(lines)
+        or any(_UNMARKED.search(line) for line in lines)
     ):
         return False
     words = tokens(normalise("\n".join(lines)))
     if sum(word[0].isdigit() for word in words) > _NUMBERS * len(words):
         return False
     has_case = any(line != line.lower() for line in lines)
-    named = sum(1 for line in lines if names(normalise(line)))
+    named = sum(1 for line in lines if names(plain(normalise(line))))
     return not has_case or named >= _NAMED * len(lines)
 
 
 def _words(line: str) -> float:
     """Return about how many words a line has, also in Chinese and Japanese."""
+    if line.isascii():
+        return len(line.split())
     dense = len(_DENSE.findall(line))
     return dense / 2 + len(_DENSE.sub(" ", line).split())

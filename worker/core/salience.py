@@ -6,14 +6,15 @@ the parts, so that rarity can be taken from a static prior or from the stream of
 
 import hashlib
 import math
-import struct
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
+
+from worker.core.memo import Memo
 
 Prior = Callable[[str], float]
 """The static probability that an article of the language contains a token."""
@@ -26,7 +27,6 @@ LEAD = 8  # occurs in the opening
 
 VECTOR = np.dtype([("term", "<u4"), ("tf", "u1"), ("prior", "u1"), ("kind", "u1")])
 """One salient term: 7 bytes, no padding; ``prior`` is coded by `quantise`."""
-_ROW = struct.Struct("<IBBB")  # the same, for writing
 
 DF_BUCKETS = 2**18
 """Document counts are kept per bucket of term hashes: 512 kB a partition as 16-bit counters."""
@@ -38,10 +38,21 @@ _COMMON = 0.35  # words that more than a third of all articles contain tell no e
 _PRIOR_ARTICLES = 300.0
 
 
-@lru_cache(maxsize=200_000)
+def _hash(term: str) -> int:
+    return int.from_bytes(hashlib.blake2b(term.encode(), digest_size=4).digest(), "little")
+
+
+_HASHES = Memo(_hash, size=200_000)  # 20 MB
+
+
 def term_hash(term: str) -> int:
     """Return the 32-bit name of a term: the same in every process and on every platform."""
-    return int.from_bytes(hashlib.blake2b(term.encode(), digest_size=4).digest(), "little")
+    return _HASHES[term]
+
+
+def term_hashes(terms: Sequence[str]) -> NDArray[np.uint32]:
+    """Return the `term_hash` of each term. Cost: .1 µs a term that occurred before, else 2 µs."""
+    return np.fromiter(map(_HASHES.__getitem__, terms), np.uint32, len(terms))
 
 
 def quantise(probability: float) -> int:
@@ -71,42 +82,60 @@ def salient_terms(
         names: tokens of the text that are capitalised inside a sentence, with repetitions.
         prior: static document probabilities.
         limit: most terms kept.
+    Cost: .2 ms for 400 words.
     """
     counts = Counter(heading)
     counts.update(body)
-    code_of = _codes(prior)
-    rows = [
-        (-(1.0 + math.log(tf)) * code, term, tf, code)
-        for term, tf in counts.items()
-        if (code := code_of(term))
-    ]
-    rows.sort()
-    del rows[limit:]
+    rows = _weightiest(counts, _codes(prior), limit)
+    if not rows:
+        return b"", ()
+    _, terms, tfs, codes = zip(*rows, strict=True)
     capital = Counter(names)
     in_title, in_lead = set(heading), set(body[:_LEAD_TOKENS])
-    packed = bytearray()
-    for _, term, tf, code in rows:
-        kind = TITLE * (term in in_title) | LEAD * (term in in_lead)
-        kind |= NUMBER * term[0].isdigit() | NAME * (2 * capital[term] >= tf)
-        packed += _ROW.pack(term_hash(term), min(tf, 255), code, kind)
-    return bytes(packed), tuple(row[1] for row in rows)
+    vector = np.empty(len(rows), VECTOR)
+    vector["term"] = term_hashes(terms)
+    vector["tf"] = np.minimum(tfs, 255)
+    vector["prior"] = codes
+    vector["kind"] = [
+        TITLE * (term in in_title)
+        | LEAD * (term in in_lead)
+        | NUMBER * term[0].isdigit()
+        | NAME * (2 * capital.get(term, 0) >= tf)
+        for term, tf in zip(terms, tfs, strict=True)
+    ]
+    return vector.tobytes(), terms
+
+
+def _weightiest(
+    counts: Mapping[str, int], codes: Mapping[str, int], limit: int
+) -> list[tuple[float, str, int, int]]:
+    """Return (minus weight, term, tf, code) of so many terms, weightiest first."""
+    coded = list(map(codes.__getitem__, counts))
+    weights = [
+        (-1.0 - math.log(tf)) * code if tf > 1 else -1.0 * code
+        for tf, code in zip(counts.values(), coded, strict=True)
+    ]
+    # Numbers sort in a fifth of the time of rows, so few rows are made.
+    last = sorted(weights)[min(limit, len(weights)) - 1] if weights else 0.0
+    rows = [
+        (weight, term, tf, code)
+        for weight, (term, tf), code in zip(weights, counts.items(), coded, strict=True)
+        if code and weight <= last
+    ]
+    return sorted(rows)[:limit]
 
 
 @lru_cache(maxsize=64)  # as many as decode.lexicon keeps
-def _codes(prior: Prior) -> Callable[[str], int]:
-    """Return a prior's codes by term, remembered, since news repeats its words; 0 means too common.
+def _codes(prior: Prior) -> Memo[int]:
+    """Return a prior's codes by term; 0 means too common. Memory: 5 MB a language."""
 
-    Memory: 5 MB a language at most.
-    """
-
-    @lru_cache(maxsize=2**15)
     def code(term: str) -> int:
         probability = prior(term)
         if probability > _COMMON or (len(term) == 1 and term.isascii()):
             return 0
         return quantise(probability)
 
-    return code
+    return Memo(code, size=2**15)
 
 
 # Both for each value of the byte: logarithms and powers of thousands of rows cost more.

@@ -7,16 +7,12 @@ the results for days.
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.core.salience import NAME, VECTOR, static_idf, term_hash, term_weight
+from worker.core.salience import NAME, VECTOR, static_idf, term_hashes, term_weight
 from worker.model import IndexParams
-
-if TYPE_CHECKING:
-    from datasketch import MinHash
 
 SHINGLE_WIDTH = 3
 
@@ -48,7 +44,7 @@ def shingles(tokens: Sequence[str], width: int = SHINGLE_WIDTH) -> NDArray[np.ui
     A text shorter than ``width`` is one shingle; an empty one has none. Two different shingles of
     one text share a hash with probability 2**-32.
     """
-    hashes = np.fromiter(map(term_hash, tokens), np.uint64, len(tokens))
+    hashes = term_hashes(tokens).astype(np.uint64)
     runs = max(1, len(hashes) - width + 1) if len(hashes) else 0
     mixed: NDArray[np.uint64] = np.zeros(runs, np.uint64)
     for i in range(min(width, len(hashes))):
@@ -65,29 +61,27 @@ def copy_signature(shingle_set: NDArray[np.uint32], num_perm: int) -> bytes:
     """
     if not len(shingle_set):
         raise ValueError("an empty shingle set has no signature")
-    minhash = _base(num_perm).copy()
-    # One value that is an array, not many numbers: datasketch hashes value by value in Python (here
-    # by doing nothing) and flattens what comes out, so the set reaches NumPy as it is.
-    minhash.update_batch([shingle_set])
-    return np.asarray(minhash.hashvalues).astype("<u4").tobytes()
+    factors, summands = _permutations(num_perm)
+    # What MinHash.update_batch does, in place: half the time.
+    values = _murmur(shingle_set)[:, None] * factors
+    values += summands
+    return bytes(values.min(axis=0).astype("<u4").tobytes())
 
 
-def _identity(values: NDArray[np.uint32]) -> NDArray[np.uint32]:
-    return values
-
-
-_BASES: "dict[int, MinHash]" = {}
-
-
-def _base(num_perm: int) -> "MinHash":
-    """Return an empty MinHash whose permutations all copies share: making them costs .3 ms."""
+@lru_cache(maxsize=4)
+def _permutations(num_perm: int) -> NDArray[np.uint32]:
+    """Return the factors and summands of datasketch's permutations."""
     from datasketch import MinHash  # noqa: PLC0415 - brings SciPy, which only signing needs
 
-    if num_perm not in _BASES:
-        _BASES[num_perm] = MinHash(
-            num_perm=num_perm, seed=_SEED, hashfunc=_identity, scheme="affine32"
-        )
-    return _BASES[num_perm]
+    minhash = MinHash(num_perm=num_perm, seed=_SEED, scheme="affine32")
+    return np.asarray(minhash.permutations, np.uint32)
+
+
+def _murmur(values: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """Return MurmurHash3's finaliser of each value, as datasketch mixes before it permutes."""
+    mixed = (values ^ (values >> np.uint32(16))) * np.uint32(0x85EBCA6B)
+    mixed = (mixed ^ (mixed >> np.uint32(13))) * np.uint32(0xC2B2AE35)
+    return mixed ^ (mixed >> np.uint32(16))
 
 
 def low_bytes(signature: bytes) -> bytes:

@@ -2,16 +2,17 @@
 
 from collections.abc import Callable
 
-from worker.core import salience, signatures, text
+from worker.core import salience, signatures
 from worker.core.salience import Prior
+from worker.core.text import Reading, names, split
 from worker.model import IndexParams, Sketch
 
 Words = Callable[[str], list[str]]
-"""Makes a language's terms of a normalised text."""
+"""Makes a language's terms of a plain text."""
 
 
 def sketch(
-    title: str, body: str, *, params: IndexParams, prior: Prior, words: Words = text.tokens
+    title: Reading, body: Reading, *, params: IndexParams, prior: Prior, words: Words = split
 ) -> Sketch:
     """Return both signatures and the salient terms of an article.
 
@@ -21,18 +22,16 @@ def sketch(
         params: sizes of the signatures.
         prior: static document probabilities of the article's language.
         words: its terms, where these are other than the tokens that shingles consist of.
-    Cost: about 1.5 ms for 400 words, half of it for cutting the text into words and names.
+    Cost: about .7 ms for 400 words.
     """
-    heading = words(text.normalise(title))
-    clean = text.normalise(body)
-    tokens = text.tokens(clean)
-    shingle_set = signatures.shingles(tokens)
-    names = text.names(clean)
-    if words is not text.tokens:
-        tokens, names = words(clean), words(" ".join(names))
+    heading, terms, capitalised = title.tokens, body.tokens, names(body.plain)
+    if words is not split:
+        heading, terms = words(title.plain), words(body.plain)
+        capitalised = words(" ".join(capitalised))
     vector, readable = salience.salient_terms(
-        heading, tokens, names, prior=prior, limit=params.story_terms
+        heading, terms, capitalised, prior=prior, limit=params.story_terms
     )
+    shingle_set = signatures.shingles(body.tokens)
     signature = signatures.copy_signature(shingle_set, params.num_perm) if len(shingle_set) else b""
     return Sketch(
         shingles=len(shingle_set),

@@ -7,7 +7,8 @@ one token. Knows scripts, not languages; no word is dropped here.
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 MAX_CHARS = 400_000  # 20 000 words of 20 characters
@@ -18,15 +19,17 @@ MAX_TOKEN_CHARS = 64  # longer ones are addresses or encoded data, not words
 _HIDDEN = re.compile(
     "[\u00ad\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\U000e0000-\U000e007f]"
 )
-# Typographic quotes, dashes and spaces that carry no meaning here; plain ASCII is also faster.
-_TYPOGRAPHY = str.maketrans(
-    "\u2018\u2019\u201a\u201b\u2032\u02bc\u201c\u201d\u201e\u2033"
-    "\u2010\u2011\u2012\u2013\u2014\u2015\u2212",
-    "'" * 6 + '"' * 4 + "-" * 7,
+# Typographic marks that carry no meaning here. Replaced one by one, in a fortieth of the time of
+# `str.translate`; most English news is ASCII then, and the way through Unicode is spared.
+_TYPOGRAPHY = (
+    *((mark, "'") for mark in "\u2018\u2019\u201a\u201b\u2032\u02bc"),
+    *((mark, '"') for mark in "\u201c\u201d\u201e"),
+    *((mark, "-") for mark in "\u2010\u2011\u2012\u2013\u2014\u2015\u2212"),
+    ("\u2026", "..."),  # these two as NFKC would
+    ("\u00a0", " "),
 )
-_CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]")
-_SPACES = re.compile(r"[^\S\n]{2,}|[^\S\n ]")
-_BREAKS = re.compile(r" ?\n[ \n]*")
+_BLANK = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]|[^\\S\n ]")  # control or space
+_SPACES = re.compile("  +")
 
 # Accents of Latin, Greek and Cyrillic; vowel points of Hebrew and Arabic; the Arabic tatweel.
 # The vowel signs of Indic scripts carry meaning and stay.
@@ -35,10 +38,14 @@ _ACCENTS = re.compile(
 )
 # Letters that Unicode does not decompose, as news agencies transcribe them; Arabic forms that
 # writers use for one another.
-_LETTERS = str.maketrans(
-    "øØłŁđĐıħĦðÐəƏىةیکς",
-    "oOlLdDihHdDeEيهيكσ",  # noqa: RUF001 - the letters are meant
-) | str.maketrans({"æ": "ae", "Æ": "Ae", "œ": "oe", "Œ": "Oe", "ß": "ss", "þ": "th", "Þ": "Th"})
+_LETTERS = (
+    *zip(
+        "øØłŁđĐıħĦðÐəƏىةیکς",
+        "oOlLdDihHdDeEيهيكσ",  # noqa: RUF001 - the letters are meant
+        strict=True,
+    ),
+    *zip("æÆœŒßþÞ", ("ae", "Ae", "oe", "Oe", "ss", "th", "Th"), strict=True),
+)
 
 
 def _marks() -> str:
@@ -59,17 +66,38 @@ _IDEOGRAPHIC = re.compile("[\u3005\u3041-\u30ff\u3400-\u4dbf\u4e00-\u9fff\U00020
 _TOKEN = re.compile(
     rf"\d+(?:\.\d+)*|[{_UNSPACED}]+|[^\W\d_{_UNSPACED}](?:[^\W_{_UNSPACED}]+|[{_marks()}]+)*"
 )
-# The same for ASCII text, three times as fast.
-_TOKEN_ASCII = re.compile(r"[a-z][a-z0-9]*|\d+(?:\.\d+)*", re.ASCII)
+# In ASCII text words are what stands between other characters, once numbers stand apart ("19th") and
+# their points are hidden in a character that no normalised text has: half the time of a pattern.
+_NUMBER_ASCII = re.compile(r"[0-9](?<![A-Za-z0-9].)[0-9]*(?:(?:\.[0-9]+)+|(?=[A-Za-z]))", re.ASCII)
+_POINT = "\x1f"
+_WORDS_ASCII = {code: chr(code).lower() if chr(code).isalnum() else " " for code in range(128)} | {
+    ord(_POINT): "."
+}
 # Each pattern starts with the rare character, which lets re skip over everything else.
 _INITIALISM = re.compile(r"\.[^\W\d_](?:\.[^\W\d_])*\.(?!\w)")
 _THOUSANDS = re.compile(r"[.,](?<=\d.)(?=\d{3}(?!\d))")
 _DECIMAL = re.compile(r",(?<=\d,)(?=\d)")
 # A word after another word, not after the end of a sentence; its case is tested afterwards.
 _INNER = re.compile(r"[^\W\d_a-z](?<=[\w,;] .|\w-.)[^\W_]*")
+_INNER_ASCII = re.compile(r"[A-Z](?<=[\w,;] .|\w-.)[^\W_]*", re.ASCII)  # in half the time
 # Two characters make most Chinese and Japanese words; the other scripts are alphabets.
 _GRAM_IDEOGRAPHIC = 2
 _GRAM_ALPHABETIC = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A text cut into words once, for all that look at them."""
+
+    raw: str  # as given
+    plain: str  # see `plain`
+    tokens: Sequence[str]  # of the plain text, see `split`
+
+
+def read(text: str) -> Reading:
+    """Return a text with its words. Cost: .2 ms for 400 words."""
+    flat = plain(normalise(text))
+    return Reading(text, flat, split(flat))
 
 
 def normalise(text: str) -> str:
@@ -79,23 +107,36 @@ def normalise(text: str) -> str:
     """
     text = text[:MAX_CHARS]
     if not text.isascii():
-        text = _HIDDEN.sub("", unicodedata.normalize("NFKC", text)[:MAX_CHARS])
-        text = text.translate(_TYPOGRAPHY)
-    return _BREAKS.sub("\n", _SPACES.sub(" ", _CONTROL.sub(" ", text))).strip()
+        text = _replaced(text, _TYPOGRAPHY)
+        if not text.isascii():  # whose NFKC can have typographic marks again
+            text = _replaced(unicodedata.normalize("NFKC", text), _TYPOGRAPHY)
+        text = text[:MAX_CHARS]
+    if not text.replace("\n", " ").isprintable():
+        text = _BLANK.sub(" ", _HIDDEN.sub("", text))
+    if "  " in text:
+        text = _SPACES.sub(" ", text)
+    return "\n".join(line for part in text.split("\n") if (line := part.strip()))
 
 
-def _plain(text: str) -> str:
+def _replaced(text: str, pairs: Sequence[tuple[str, str]]) -> str:
+    for old, new in pairs:
+        text = text.replace(old, new)
+    return text
+
+
+def plain(text: str) -> str:
     """Return a normalised text without accents, dots of initialisms and marks of thousands."""
     if not text.isascii():
-        text = _ACCENTS.sub("", unicodedata.normalize("NFD", text)).translate(_LETTERS)
-        text = unicodedata.normalize("NFC", text)
+        text = _ACCENTS.sub("", unicodedata.normalize("NFD", text))
+        if not text.isascii():
+            text = unicodedata.normalize("NFC", _replaced(text, _LETTERS))
     text = _INITIALISM.sub(lambda found: found[0].replace(".", "") + " ", text)
     return _DECIMAL.sub(".", _THOUSANDS.sub("", text))
 
 
 def fold(text: str) -> str:
     """Return the text in lower case and without accents: the form in which tokens are compared."""
-    return text.lower() if text.isascii() else _plain(normalise(text)).casefold()
+    return text.lower() if text.isascii() else plain(normalise(text)).casefold()
 
 
 def is_unspaced(token: str) -> bool:
@@ -108,31 +149,42 @@ def _grams(run: str) -> list[str]:
     return [run[i : i + width] for i in range(max(1, len(run) - width + 1))]
 
 
-def tokens(text: str, cut: Callable[[str], list[str]] = _grams) -> list[str]:
-    """Return the case-folded tokens of a normalised text in reading order.
+def tokens(text: str) -> list[str]:
+    """Return the tokens of a normalised text: `split` of its `plain` form."""
+    return split(plain(text))
+
+
+def split(text: str, cut: Callable[[str], list[str]] = _grams) -> list[str]:
+    """Return the case-folded tokens of a plain text in reading order.
 
     At most ``MAX_TOKENS``, each at most ``MAX_TOKEN_CHARS`` long.
 
     Args:
-        text: as `normalise` returns it.
+        text: as `plain` returns it.
         cut: what makes tokens of a run of characters without spaces.
     """
-    plain = _plain(text).casefold()
-    pattern = _TOKEN_ASCII if plain.isascii() else _TOKEN
-    found: list[str] = pattern.findall(plain)[:MAX_TOKENS]
-    if pattern is _TOKEN and _UNSPACED_START.search(text):
+    found = _split_ascii(text) if text.isascii() else _TOKEN.findall(text.casefold())
+    del found[MAX_TOKENS:]
+    if not text.isascii() and _UNSPACED_START.search(text):
         runs = (cut(t) if _UNSPACED_START.match(t) else [t] for t in found)
         found = [gram for run in runs for gram in run][:MAX_TOKENS]
-    return [token[:MAX_TOKEN_CHARS] for token in found]
+    if max(map(len, found), default=0) > MAX_TOKEN_CHARS:
+        found = [token[:MAX_TOKEN_CHARS] for token in found]
+    return found
+
+
+def _split_ascii(text: str) -> list[str]:
+    apart = _NUMBER_ASCII.sub(lambda found: f" {found[0].replace('.', _POINT)} ", text)
+    return apart.translate(_WORDS_ASCII).split()
 
 
 def names(text: str) -> list[str]:
-    """Return the case-folded words of a normalised text that are capitalised inside a sentence.
+    """Return the case-folded words of a plain text that are capitalised inside a sentence.
 
     Scripts without case have none.
     """
-    return [
-        word[:MAX_TOKEN_CHARS].casefold()
-        for word in _INNER.findall(_plain(text))[:MAX_TOKENS]
-        if word[0].isupper()
-    ]
+    if text.isascii():
+        found = _INNER_ASCII.findall(text)
+    else:
+        found = [word for word in _INNER.findall(text)[:MAX_TOKENS] if word[0].isupper()]
+    return [word[:MAX_TOKEN_CHARS].casefold() for word in found[:MAX_TOKENS]]

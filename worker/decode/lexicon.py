@@ -12,7 +12,7 @@ from worker.core.salience import Prior
 from worker.core.segment import costs_of, cut
 from worker.core.sketch import Words
 from worker.core.stems import stem_of
-from worker.core.text import fold, is_unspaced, tokens
+from worker.core.text import fold, is_unspaced, plain, split
 
 # Words of a typical article: of 5 600 news articles the median is 271, the mean 365.
 _ARTICLE_WORDS = 300
@@ -61,18 +61,18 @@ def prior_for(lang: str) -> Prior:
 
 @lru_cache(maxsize=64)
 def words_for(lang: str) -> Words:
-    """Return what makes terms of a normalised text of a language."""
+    """Return what makes terms of a plain text of a language."""
     if lang in _UNSPACED:
         return _cutter(lang)
     stem = stem_of(lang)
-    return tokens if stem is None else lambda text: [stem(token) for token in tokens(text)]
+    return split if stem is None else lambda text: [stem(token) for token in split(text)]
 
 
 def _cutter(lang: str) -> Words:
     from wordfreq import get_frequency_dict  # noqa: PLC0415 - as above
 
     costs = costs_of({fold(w): f for w, f in get_frequency_dict(lang, "small").items()})
-    return partial(tokens, cut=partial(cut, costs=costs))
+    return partial(split, cut=partial(cut, costs=costs))
 
 
 def _by_length(token: str) -> float:
@@ -100,8 +100,8 @@ def _token_frequencies(
     items: Iterable[tuple[str, float]], words: Words
 ) -> Iterable[tuple[str, float]]:
     for word, frequency in items:
-        if words is tokens and word.isascii() and word.isalpha():
+        if words is split and word.isascii() and word.isalpha():
             yield word, frequency
             continue
-        for token in set(words(fold(word))):
+        for token in set(words(plain(fold(word)))):
             yield token, frequency

