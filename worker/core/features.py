@@ -2,12 +2,14 @@
 
 An article has few terms in common with anybody, so all terms of all exemplars are passed over once,
 for their weights and lengths; what is shared is a short list of hits, and every feature comes from
-that list. `core.scorer` weighs the columns; this module knows no
-weights and decides nothing.
+that list. What features tell apart (heads, names, numbers, plain words) is counted once, by facets,
+and summed by group. `core.scorer` weighs the columns; this module knows no weights and decides
+nothing.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain, compress, islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +18,7 @@ from worker.core.salience import LEAD, NAME, NUMBER, TITLE, VECTOR, DocumentFreq
 from worker.model import StoryCandidate
 
 Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+Ints = NDArray[np.intp]
 
 FEATURES = (
     "prominence",
@@ -31,11 +33,8 @@ FEATURES = (
 )
 """The columns of `measure`, in order."""
 
-_TABLE = 1_024  # slots of the table that tells strange terms apart; of 64 terms, 6 % pass
-_LOW_BITS = np.uint32(_TABLE - 1)
+_TABLE = 8_192  # slots of the table that tells strange terms apart; of 64 terms, .8 % pass
 _DAY = 86_400.0
-_HEAD = TITLE | LEAD
-_FIGURES = NAME | NUMBER
 # For lack of numbers. Strangers that have some average .07, members .48; most are strangers.
 _NO_NUMBERS = 0.15
 # For the plain words of scripts without capitals. Members of a story have .2 where there are some.
@@ -50,47 +49,48 @@ _STRANGER_COSINE = 0.08  # with the article
 _STRANGER_TERMS = 0.1  # part of the article's terms that it has
 _SMOOTHING = 0.05  # keeps quotients of small cosines steady
 
+# The groups of terms that features are about, as columns of sums.
+_ALL, _HEAD, _NAMES, _NUMBERS, _PLAIN = range(5)
+_KINDS = np.arange(256)
+# What a kind means for the groups: one bit for each but the first, in their order. The bits that
+# two terms have in common are the groups that both are in.
+_FACETS: Ints = (
+    1 * ((_KINDS & (TITLE | LEAD)) > 0)
+    | 2 * ((_KINDS & NAME) > 0)
+    | 4 * ((_KINDS & NUMBER) > 0)
+    | 8 * ((_KINDS & (NAME | NUMBER)) == 0)
+)
+# (16, 5): 1 where what has these facets is in the group.
+_GROUPS: Floats = np.array(
+    [(1, *(facets >> bit & 1 for bit in range(4))) for facets in range(16)], float
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Overlap:
     """What an article with T terms shares with the E exemplars of its C candidates: H hits."""
 
-    kind: NDArray[np.uint8]  # (T)
     weight: Floats  # (T) of the article's terms, by the stream
+    facets: Ints  # (T)
+    own_energy: Floats  # (5) sum of the squared weights of the article's terms, by group
+    energy: Floats  # (E, 5) the same of each exemplar
     hit: Ints  # (H) the exemplar that has a term of the article
     place: Ints  # (H) the term's place in the article
     shared: Floats  # (H) weight of the term in the exemplar
-    shared_kind: NDArray[np.uint8]  # (H)
-    energy: Floats  # (E) sum of the squared weights of all terms of the exemplar
-    head: Floats  # (E) the same of the terms in its head
-    names: Floats  # (E) of its names
-    numbers: Floats  # (E) of its numbers
+    shared_facets: Ints  # (H)
     first: Ints  # (C) first exemplar of each candidate
     exemplars: Ints  # (C) exemplars of each candidate, at least 1
+    parts: Floats  # (C, T) the part of each candidate's exemplars that have each term
 
     def best(self, values: Floats) -> Floats:
-        """Return the greatest value of each candidate's exemplars."""
+        """Return the greatest value of each candidate's exemplars: (E, ...) to (C, ...)."""
         greatest: Floats = np.maximum.reduceat(values, self.first)
         return greatest
 
     def mean(self, values: Floats) -> Floats:
-        """Return the mean over each candidate's exemplars."""
+        """Return the mean over each candidate's exemplars: (E, ...) to (C, ...)."""
         sums: Floats = np.add.reduceat(values, self.first)
-        return sums / self.exemplars
-
-    def sums(self, values: Floats) -> Floats:
-        """Return the sum of a value of each hit for each exemplar."""
-        sums: Floats = np.bincount(self.hit, values, len(self.energy)).astype(np.float64)
-        return sums
-
-    def parts(self) -> Floats:
-        """Return (C, T): the part of each candidate's exemplars that have each term."""
-        story = np.repeat(np.arange(len(self.first)), self.exemplars)
-        cells = story[self.hit] * len(self.weight) + self.place
-        size = len(self.first) * len(self.weight)
-        counts = np.bincount(cells, (self.shared > 0).astype(np.float64), size)
-        parts: Floats = counts.reshape(len(self.first), -1) / self.exemplars[:, None]
-        return parts
+        return (sums.T / self.exemplars).T
 
 
 def compare(
@@ -102,46 +102,61 @@ def compare(
         vector: the article's packed terms, at least one.
         candidates: each with at least one exemplar that has terms.
         df: document frequencies of the stream.
-    Cost: linear in the terms of all exemplars.
+    Cost: linear in the terms of all exemplars; half of what a decision costs.
     """
-    packed = [e for c in candidates for e in c.exemplars if e]
-    exemplars = np.array([sum(map(bool, c.exemplars)) for c in candidates])
-    rows = np.frombuffer(b"".join((*packed, vector)), VECTOR)
-    terms, kinds = rows["term"].astype(np.uint32), rows["kind"].copy()
+    kept = [tuple(filter(None, c.exemplars)) for c in candidates]
+    packed = list(chain.from_iterable(kept))
+    packed.append(vector)
+    rows = np.frombuffer(b"".join(packed), VECTOR)
+    terms, facets = rows["term"].astype(np.intp), _FACETS.take(rows["kind"], mode="clip")
     weights = df.weigh(terms, rows["tf"], rows["prior"])
-    size = len(vector) // VECTOR.itemsize
-    lengths = np.array([len(e) // VECTOR.itemsize for e in packed])
-    starts = np.concatenate(([0], np.cumsum(lengths)[:-1]))
+    lengths = np.fromiter(map(len, packed), np.intp) // VECTOR.itemsize
+    owner = np.repeat(np.arange(len(packed)), lengths)  # the article comes last
+    energy = _by_group(owner, facets, weights * weights, len(packed))
+    # The fitted weights know it so: what is a name and a number is taken off twice.
+    plain = energy[:-1, _ALL] - energy[:-1, _NAMES] - energy[:-1, _NUMBERS]
+    energy[:-1, _PLAIN] = np.maximum(plain, 0.0)
 
-    hits, places = _matches(terms[-size:], terms[:-size])
-    energy, kind = weights[:-size] ** 2, kinds[:-size]
+    size = int(lengths[-1])
+    hits, place = _matches(terms[-size:], terms[:-size])
+    exemplars = np.fromiter(map(len, kept), np.intp)
+    hit, shared = owner.take(hits), weights.take(hits)
+    story = np.repeat(np.arange(len(kept)), exemplars)
+    cells = story.take(hit) * size + place
+    counts = np.bincount(cells, shared > 0, len(kept) * size).reshape(len(kept), size)
     return Overlap(
-        kind=kinds[-size:],
         weight=weights[-size:],
-        hit=np.repeat(np.arange(len(packed)), lengths)[hits],
-        place=places,
-        shared=weights[hits],
-        shared_kind=kinds[hits],
-        energy=np.add.reduceat(energy, starts),
-        head=np.add.reduceat(energy * ((kind & _HEAD) > 0), starts),
-        names=np.add.reduceat(energy * ((kind & NAME) > 0), starts),
-        numbers=np.add.reduceat(energy * ((kind & NUMBER) > 0), starts),
-        first=np.concatenate(([0], np.cumsum(exemplars)[:-1])),
+        facets=facets[-size:],
+        own_energy=energy[-1],
+        energy=energy[:-1],
+        hit=hit,
+        place=place,
+        shared=shared,
+        shared_facets=facets.take(hits),
+        first=exemplars.cumsum() - exemplars,
         exemplars=exemplars,
+        parts=counts / exemplars[:, None],
     )
 
 
-def _matches(mine: NDArray[np.uint32], theirs: NDArray[np.uint32]) -> tuple[Ints, Ints]:
+def _by_group(owner: Ints, facets: Ints, values: Floats, owners: int) -> Floats:
+    """Return (owners, 5): the sum of each owner's values, by the groups of their facets."""
+    cells = np.bincount(owner * len(_GROUPS) + facets, values, owners * len(_GROUPS))
+    sums: Floats = cells.reshape(owners, len(_GROUPS)) @ _GROUPS
+    return sums
+
+
+def _matches(mine: Ints, theirs: Ints) -> tuple[Ints, Ints]:
     """Return which of their terms are among mine, and where there."""
-    # One of sixteen strange terms passes the table; searching for all would cost ten times as much.
+    # One of 128 strange terms passes the table; searching for all would cost ten times as much.
     near = np.zeros(_TABLE, np.bool_)
-    near[mine & _LOW_BITS] = True
-    likely = np.flatnonzero(near[theirs & _LOW_BITS])
-    order = np.argsort(mine)
-    ranked = mine[order]
-    place = np.minimum(np.searchsorted(ranked, theirs[likely]), len(mine) - 1)
-    found = ranked[place] == theirs[likely]
-    return likely[found], order[place[found]]
+    near[mine & (_TABLE - 1)] = True
+    likely = np.flatnonzero(near.take(theirs & (_TABLE - 1)))
+    order = mine.argsort()
+    ranked, wanted = mine.take(order), theirs.take(likely)
+    place = ranked.searchsorted(wanted)
+    found = ranked.take(place, mode="clip") == wanted
+    return likely[found], order.take(place[found])
 
 
 def measure(overlap: Overlap, candidates: Sequence[StoryCandidate], at: float) -> Floats:
@@ -153,26 +168,22 @@ def measure(overlap: Overlap, candidates: Sequence[StoryCandidate], at: float) -
         at: event time of the article.
     """
     strangers = max(0, _STRANGERS - len(candidates))
-    energy = overlap.weight**2
-    cosines = _ratio(
-        overlap.sums(overlap.shared * overlap.weight[overlap.place]),
-        np.sqrt(overlap.energy * energy.sum()),
-    )
-    parts = overlap.parts()
-    # Terms of the topic are common to many candidates, terms of the event to few.
-    sharers = np.maximum(parts.sum(axis=0) + strangers * _STRANGER_TERMS, 1.0)
+    cosines = _cosines(overlap)
+    mean, best = overlap.mean(cosines), overlap.best(cosines)
+    known = overlap.best(overlap.energy) * overlap.own_energy > 0  # both sides have such terms
+    distinct, common, in_head = _coverage(overlap, strangers)
     columns = {
-        "prominence": _prominence(overlap.mean(cosines), strangers),
-        "distinct": _coverage(parts / sharers, energy),
-        "common": _coverage(parts, energy),
-        "article_head": _coverage(parts, energy * ((overlap.kind & _HEAD) > 0)),
+        "prominence": _prominence(mean[:, _ALL], strangers),
+        "distinct": distinct,
+        "common": common,
+        "article_head": in_head,
         "story_head": _story_head(overlap),
-        "plain": _plain(overlap),
-        "names": _names(overlap, cosines),
-        "numbers": _numbers(overlap),
-        "age_days": np.array([max(0.0, at - c.first_at) / _DAY for c in candidates]),
+        "plain": _plain(overlap, mean[:, _PLAIN]),
+        "names": np.where(known[:, _NAMES], best[:, _NAMES], best[:, _ALL]),
+        "numbers": np.where(known[:, _NUMBERS], mean[:, _NUMBERS], _NO_NUMBERS),
+        "age_days": np.maximum(at - np.array([c.first_at for c in candidates]), 0.0) / _DAY,
     }
-    return np.stack([columns[name] for name in FEATURES], axis=1)
+    return np.array([columns[name] for name in FEATURES]).T
 
 
 def shared_terms(overlap: Overlap, chosen: Sequence[int], most: int) -> list[list[int]]:
@@ -183,24 +194,51 @@ def shared_terms(overlap: Overlap, chosen: Sequence[int], most: int) -> list[lis
         chosen: the candidates asked about.
         most: terms for each at most.
     """
-    has = overlap.parts() > 0
-    order = np.argsort(-overlap.weight, kind="stable")
-    return [order[has[i, order]][:most].tolist() for i in chosen]
+    order = (-overlap.weight).argsort(kind="stable")
+    has = overlap.parts.take(chosen, axis=0).take(order, axis=1) > 0
+    ranked = order.tolist()
+    return [list(islice(compress(ranked, row), most)) for row in has.tolist()]
 
 
 def _ratio(parts: Floats, wholes: Floats) -> Floats:
     """Return quotients, 0 where there is no whole."""
-    return np.divide(parts, wholes, out=np.zeros(len(wholes)), where=wholes > 0)
+    return np.divide(parts, wholes, out=np.zeros(wholes.shape), where=wholes > 0)
 
 
-def _coverage(parts: Floats, energy: Floats) -> Floats:
-    """Return the share of the energy of the article's terms that the candidates have."""
-    share: Floats = (parts @ energy) / max(float(energy.sum()), 1e-9)
-    return share
+def _cosines(overlap: Overlap) -> Floats:
+    """Return (E, 5): each exemplar's cosine with the article over the terms of each group."""
+    both = overlap.facets.take(overlap.place) & overlap.shared_facets
+    products = overlap.weight.take(overlap.place) * overlap.shared
+    dots = _by_group(overlap.hit, both, products, len(overlap.energy))
+    return _ratio(dots, np.sqrt(overlap.energy * overlap.own_energy))
+
+
+def _coverage(overlap: Overlap, strangers: int) -> Floats:
+    """Return (3, C): the share of the energy of the article's terms that the candidates have.
+
+    First of all terms, where one that many candidates have counts less: terms of the topic are
+    common to many, terms of the event to few. Then of all alike, then of those in its head.
+    """
+    sharers = overlap.parts.sum(axis=0) + strangers * _STRANGER_TERMS
+    energy = overlap.weight * overlap.weight
+    energies = np.array(
+        [
+            energy / np.maximum(sharers, 1.0),
+            energy,
+            energy * _GROUPS[:, _HEAD].take(overlap.facets),
+        ]
+    )
+    wholes = np.maximum(overlap.own_energy[[_ALL, _ALL, _HEAD]], 1e-9)
+    shares: Floats = (energies @ overlap.parts.T) / wholes[:, None]
+    return shares
 
 
 def _prominence(close: Floats, strangers: int) -> Floats:
     """Return how many times closer a story is than the average candidate, as a logarithm.
+
+    Args:
+        close: (C) the mean cosine of each story's exemplars with the article.
+        strangers: how many to count in addition.
 
     Where all candidates are about one topic, all are close, and closeness alone proves nothing.
     """
@@ -214,49 +252,18 @@ def _story_head(overlap: Overlap) -> Floats:
 
     A cosine cannot tell whether an article is about what the story is about, or only mentions it.
     """
-    in_head = (overlap.shared_kind & _HEAD) > 0
-    return overlap.mean(_ratio(overlap.sums(overlap.shared**2 * in_head), overlap.head))
+    squares = overlap.shared**2 * _GROUPS[:, _HEAD].take(overlap.shared_facets)
+    heads = overlap.energy[:, _HEAD]
+    shared: Floats = np.bincount(overlap.hit, squares, len(heads)).astype(np.float64, copy=False)
+    return overlap.mean(_ratio(shared, heads))
 
 
-def _cosines(overlap: Overlap, ours: Floats, counts: NDArray[np.bool_], theirs: Floats) -> Floats:
-    """Return each exemplar's cosine with the article over some of the terms.
-
-    Args:
-        overlap: of the article with its candidates.
-        ours: (T) weights of the article's terms, 0 where they do not count.
-        counts: (H) whether the exemplar's term counts.
-        theirs: (E) energy of the exemplar's terms that count.
-    """
-    dots = overlap.sums(overlap.shared * ours[overlap.place] * counts)
-    return _ratio(dots, np.sqrt(theirs * float(ours @ ours)))
-
-
-def _plain(overlap: Overlap) -> Floats:
+def _plain(overlap: Overlap, cosines: Floats) -> Floats:
     """Return the mean cosine over words that are neither names nor numbers.
 
     Accounts of one kind of event share these; so at equal likeness they count against a story. In
     scripts without capitals names cannot be told from words, and nothing is known of these alone.
     """
-    if not np.any(overlap.kind & NAME):
-        return np.full(len(overlap.first), _NO_CAPITALS)
-    ours = np.where(overlap.kind & _FIGURES, 0.0, overlap.weight)
-    theirs = np.maximum(overlap.energy - overlap.names - overlap.numbers, 0.0)
-    plain = overlap.mean(_cosines(overlap, ours, (overlap.shared_kind & _FIGURES) == 0, theirs))
-    return np.maximum(plain, _LEAST_PLAIN)
-
-
-def _names(overlap: Overlap, cosines: Floats) -> Floats:
-    """Return the best cosine over names; over all terms where a side has none, as in Arabic."""
-    ours = np.where(overlap.kind & NAME, overlap.weight, 0.0)
-    best = overlap.best(_cosines(overlap, ours, (overlap.shared_kind & NAME) > 0, overlap.names))
-    known = ours.any() & (overlap.best(overlap.names) > 0)
-    return np.where(known, best, overlap.best(cosines))
-
-
-def _numbers(overlap: Overlap) -> Floats:
-    """Return the mean cosine over numbers, and what is usual where a side has none."""
-    ours = np.where(overlap.kind & NUMBER, overlap.weight, 0.0)
-    counts = (overlap.shared_kind & NUMBER) > 0
-    known = ours.any() & (overlap.best(overlap.numbers) > 0)
-    mean = overlap.mean(_cosines(overlap, ours, counts, overlap.numbers))
-    return np.where(known, mean, _NO_NUMBERS)
+    if not _GROUPS[:, _NAMES].take(overlap.facets).any():
+        return np.full(len(cosines), _NO_CAPITALS)
+    return np.maximum(cosines, _LEAST_PLAIN)

@@ -7,7 +7,7 @@ and how well; this module reads the first three. `samestory fit` writes such fil
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.resources import files
 
@@ -26,11 +26,15 @@ class Scorer:
 
     weights: Mapping[str, float]
     bias: float
+    _column: Floats = field(init=False, repr=False, compare=False)  # the weights in order
+
+    def __post_init__(self) -> None:
+        column = np.array([self.weights.get(name, 0.0) for name in FEATURES])
+        object.__setattr__(self, "_column", column)
 
     def scores(self, features: Floats) -> Floats:
         """Return a probability for each row of `core.features.measure`."""
-        weights = np.array([self.weights.get(name, 0.0) for name in FEATURES])
-        logits = features @ weights + self.bias
+        logits = features @ self._column + self.bias
         out: Floats = 1.0 / (1.0 + np.exp(-logits))
         return out
 

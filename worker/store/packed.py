@@ -48,7 +48,7 @@ class StoryRecord(NamedTuple):
         Raises:
             StoreError: it is torn.
         """
-        return cls(*_fields(raw, len(cls._fields)))
+        return cls._make(_fields(raw, len(cls._fields)))
 
 
 class ArticleRecord(NamedTuple):
@@ -109,13 +109,13 @@ def unpack_exemplars(raw: bytes) -> tuple[tuple[bytes, ...], tuple[ArticleId, ..
     Raises:
         StoreError: the value is torn.
     """
-    vectors, ids, at = [], [], 0
+    ids: list[ArticleId] = []
+    vectors, at = [], 0
     while at + _EXEMPLAR.size <= len(raw):
         article_raw, length = _EXEMPLAR.unpack_from(raw, at)
-        at += _EXEMPLAR.size
-        ids.append(ArticleId(article_raw.hex()))
-        vectors.append(raw[at : at + length])
-        at += length
+        at += _EXEMPLAR.size + length
+        ids.append(article_raw.hex())
+        vectors.append(raw[at - length : at])
     if at != len(raw):
         raise StoreError("a story's exemplars are torn")
     return tuple(vectors), tuple(ids)
