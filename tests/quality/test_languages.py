@@ -54,15 +54,8 @@ def newsroom(context: Context) -> Newsroom:
     return Newsroom(context, Clock())
 
 
-# Thai is not cut into words: runs of four characters say too little of a short text.
-TOLD = [
-    pytest.param(lang, marks=pytest.mark.xfail(reason="no list of words")) if lang == "th" else lang
-    for lang in sorted(ACCOUNTS)
-]
-
-
 @pytest.mark.parametrize("redis_server", ["embedded"], indirect=True)  # once is enough
-@pytest.mark.parametrize("lang", TOLD)
+@pytest.mark.parametrize("lang", sorted(ACCOUNTS))
 @pytest.mark.parametrize("order", [(0, 1, 2), (1, 2, 0), (2, 0, 1)])
 def test_two_accounts_are_one_story_and_the_near_miss_another(
     newsroom: Newsroom, lang: str, order: tuple[int, ...]

@@ -3,7 +3,7 @@
 
 import pytest
 
-from worker.core.segment import costs_of, cut
+from worker.core.segment import costs_of, cut, cut_letters
 from worker.core.stems import stem_of
 from worker.core.text import fold, split, tokens
 from worker.decode.lexicon import words_for
@@ -51,8 +51,15 @@ def test_cut_when_words_are_listed_then_takes_the_likeliest() -> None:
     assert cut("マクロン事故", costs) == ["マクロン", "事故"]
 
 
+def test_cut_letters_when_a_name_is_not_listed_then_stays_in_one_piece() -> None:
+    """Letters alone say nothing, unlike ideographs."""
+    costs = costs_of({"เรือ": 1e-4, "ล่ม": 1e-5, "ที่": 1e-3}, 15)
+    assert cut_letters("เรือกขฃคล่ม", costs) == ["เรือ", "กขฃค", "ล่ม"]
+
+
 def test_words_when_writing_has_no_spaces_then_are_words() -> None:
-    """Frequency lists cut Chinese and Japanese; Thai has none and stays with runs."""
+    """Frequency lists cut Chinese, Japanese and Thai; Burmese has none and stays with runs."""
     assert words_for("zh")("煤矿发生事故") == ["煤矿", "发生", "事故"]
     assert "操業" in words_for("ja")("工場は操業を止めた")
-    assert words_for("th") is split
+    assert words_for("th")("เรือศรีทะเลล่มใกล้เกาะ") == ["เรือ", "ศรี", "ทะเล", "ล่ม", "ใกล้", "เกาะ"]
+    assert words_for("my") is split

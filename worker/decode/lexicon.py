@@ -1,15 +1,16 @@
-"""What a language's words are and how common each is, from wordfreq's frequency lists.
+"""What a language's words are and how common each is: wordfreq's frequency lists, PyThaiNLP's for Thai.
 
 Gives core.sketch its terms and static prior. Reads package data on first use of a language; holds the
 tables of the languages in use and nothing else.
 """
 
 import math
+import os
 from collections.abc import Iterable, Mapping
 from functools import lru_cache, partial
 
 from worker.core.salience import Prior
-from worker.core.segment import costs_of, cut
+from worker.core.segment import MAX_WORD, MAX_WORD_LETTERS, costs_of, cut, cut_letters
 from worker.core.sketch import Words
 from worker.core.stems import stem_of
 from worker.core.text import fold, is_unspaced, plain, split
@@ -22,8 +23,10 @@ _UNLISTED = 3e-7
 _GRAM = 0.01
 # Languages whose lists are used for a relative that has none, by ISO 639-1.
 _RELATIVES = {"no": "nb", "nn": "nb", "hr": "sh", "sr": "sh", "bs": "sh", "tl": "fil", "be": "ru"}
-# Written without spaces, with a list of their words.
-_UNSPACED = frozenset({"zh", "ja"})
+# Written without spaces, with a list of their words: what cuts them out, and how long they are.
+_CUTTERS = {"zh": (cut, MAX_WORD), "ja": (cut, MAX_WORD), "th": (cut_letters, MAX_WORD_LETTERS)}
+# Of the Thai National Corpus, 33.5 million words: rarer entries are misspellings by and large.
+_THAI_COUNT = 10
 
 
 def document_probability(frequency: float) -> float:
@@ -39,13 +42,12 @@ def prior_for(lang: str) -> Prior:
         lang: ISO 639-1 code, or "und". A language without a list gets a guess from word length.
     """
     # Here, because the lists' tools take longer to import than most commands to run.
-    from wordfreq import available_languages, get_frequency_dict  # noqa: PLC0415
     from wordfreq.numbers import digit_freq, smash_numbers  # noqa: PLC0415
 
-    code = _RELATIVES.get(lang, lang)
-    if code not in available_languages("small"):
+    listed = _frequencies(_RELATIVES.get(lang, lang))
+    if not listed:
         return _by_length
-    table = _table(get_frequency_dict(code, "small"), words_for(lang))
+    table = _table(listed, words_for(lang))
     unlisted = document_probability(_UNLISTED)
 
     def prior(token: str) -> float:
@@ -62,17 +64,28 @@ def prior_for(lang: str) -> Prior:
 @lru_cache(maxsize=64)
 def words_for(lang: str) -> Words:
     """Return what makes terms of a plain text of a language."""
-    if lang in _UNSPACED:
-        return _cutter(lang)
+    if lang in _CUTTERS:
+        words_of, longest = _CUTTERS[lang]
+        listed = {fold(word): f for word, f in _frequencies(lang).items()}
+        return partial(split, cut=partial(words_of, costs=costs_of(listed, longest)))
     stem = stem_of(lang)
     return split if stem is None else lambda text: [stem(token) for token in split(text)]
 
 
-def _cutter(lang: str) -> Words:
-    from wordfreq import get_frequency_dict  # noqa: PLC0415 - as above
+def _frequencies(code: str) -> Mapping[str, float]:
+    """Return a language's words with their share of all words; none if nobody counted them."""
+    if code == "th":
+        os.environ.setdefault(
+            "PYTHAINLP_READ_ONLY", "1"
+        )  # it would make a folder in the user's home
+        from pythainlp.corpus.tnc import unigram_word_freqs  # noqa: PLC0415 - as above
 
-    costs = costs_of({fold(w): f for w, f in get_frequency_dict(lang, "small").items()})
-    return partial(split, cut=partial(cut, costs=costs))
+        counts = unigram_word_freqs()
+        total = sum(counts.values())
+        return {word: n / total for word, n in counts.items() if n >= _THAI_COUNT}
+    from wordfreq import available_languages, get_frequency_dict  # noqa: PLC0415 - as above
+
+    return get_frequency_dict(code, "small") if code in available_languages("small") else {}
 
 
 def _by_length(token: str) -> float:
