@@ -157,10 +157,37 @@ async def poll_forever(context: Context) -> None:
 # --- work -----------------------------------------------------------------------------------
 
 
+@dataclass(slots=True)
+class WordLists:
+    """Keeps the word lists of the stream's languages loaded in the worker.
+
+    A horse that had to load one would take up to a second for it, and so would the next one.
+    """
+
+    context: Context
+    _loaded: set[str] = field(default_factory=set)
+
+    def load_new(self) -> None:
+        """Load the lists of languages that have come up; without Redis, another time."""
+        known = {"en"}
+        with contextlib.suppress(StoreError):
+            known.update(self.context.stories.languages())
+        new = known - self._loaded
+        if new:
+            warm_up(sorted(new))
+            self._loaded |= new
+
+
 def work_forever(context: Context) -> None:
     """Run one RQ worker until SIGTERM, which lets it finish the job in hand."""
     jobs.set_context(context)
-    warm_up(["en", *context.stories.languages()])
+    lists = WordLists(context)
+    lists.load_new()
     settings = context.settings.work
-    worker = hint_worker(context.hints, cpu_s=settings.cpu_s, memory_mb=settings.memory_mb)
+    worker = hint_worker(
+        context.hints,
+        cpu_s=settings.cpu_s,
+        memory_mb=settings.memory_mb,
+        before_fork=lists.load_new,
+    )
     worker.work(logging_level="WARNING")

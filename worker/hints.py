@@ -108,6 +108,13 @@ class HintWorker(Worker):
 
     cpu_s = 20
     memory_mb = 1_024
+    before_fork: Callable[[], None] | None = None
+
+    def fork_work_horse(self, job: Job, queue: Queue) -> None:
+        """Let the owner prepare what this horse and all later ones share, then fork."""
+        if self.before_fork is not None:
+            self.before_fork()
+        super().fork_work_horse(job, queue)
 
     def main_work_horse(self, job: Job, queue: Queue) -> None:
         """Set the limits in the freshly forked horse, then run the job."""
@@ -117,8 +124,17 @@ class HintWorker(Worker):
         super().main_work_horse(job, queue)
 
 
-def hint_worker(hints: Hints, *, cpu_s: int, memory_mb: int) -> HintWorker:
-    """Return a worker for one queue, under a random name so that it can restart at once."""
+def hint_worker(
+    hints: Hints, *, cpu_s: int, memory_mb: int, before_fork: Callable[[], None] | None = None
+) -> HintWorker:
+    """Return a worker for one queue, under a random name so that it can restart at once.
+
+    Args:
+        hints: the queue.
+        cpu_s: processor time of one job.
+        memory_mb: its memory, beside what the worker has.
+        before_fork: called in the worker, without limits, before each job; must not raise.
+    """
     worker = HintWorker(
         [hints.queue],
         connection=hints.queue.connection,
@@ -129,5 +145,5 @@ def hint_worker(hints: Hints, *, cpu_s: int, memory_mb: int) -> HintWorker:
         job_monitoring_interval=_MONITOR_S,
         log_job_description=False,
     )
-    worker.cpu_s, worker.memory_mb = cpu_s, memory_mb
+    worker.cpu_s, worker.memory_mb, worker.before_fork = cpu_s, memory_mb, before_fork
     return worker

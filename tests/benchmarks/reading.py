@@ -46,6 +46,7 @@ HTML = SHARED / "data" / "html"
 WORKERS = 2
 START_S = 120.0  # until workers are up, on a slow machine
 ROUND_S = 300.0
+LOOK_S = 0.05  # each look takes time from those who are looked at; a round takes seconds
 # The worker as it is, or with the full extractor for every page.
 AS_IT_IS = ""
 ALWAYS_FULL = "import worker.decode.page as page; page._main_text = page._full_text; "
@@ -185,14 +186,21 @@ def _extract(page: tuple[bytes, str]) -> int:
 
 
 def _attached_rate(bench: Bench, found: Sequence[GoldPage], change: str) -> float:
-    """Return the median pages a second from the first page's request to the last one's outcome."""
-    rates = []
-    for number in range(ROUNDS):
+    """Return the median pages a second from the first page's request to the last one's outcome.
+
+    One round goes before: later workers load the languages that it met at their start, as a worker
+    does that is restarted. In a running one that is a second a language, once.
+    """
+    rates: list[float] = []
+    langs: tuple[str, ...] = ()
+    for number in range(ROUNDS + 1):
         bench.client.flushall()
         with tempfile.TemporaryDirectory(prefix="samestory-bench-") as folder, ExitStack() as stack:
             site = stack.enter_context(_site(found))
             context = Context(settings=bench.settings, redis_url=bench.redis_url)
             context.check()
+            if langs:
+                bench.client.sadd(context.keys.langs, *langs)
             for _ in range(WORKERS):
                 stack.enter_context(_role(bench, folder, change, "work", "--single"))
             stack.enter_context(_role(bench, folder, change, "poll"))
@@ -201,8 +209,9 @@ def _attached_rate(bench: Bench, found: Sequence[GoldPage], change: str) -> floa
             context.feeds.add(Feed(feed_id=feed_id(url), url=url))
             _until(lambda context=context: _done(context) == len(found), ROUND_S)
             rates.append(len(found) / (time.perf_counter() - site.asked_at))
-        say(f"pages: round {number + 1}: {rates[-1]:.1f} pages/s attached")
-    return statistics.median(rates)
+            langs = context.stories.languages()
+        say(f"pages: round {number}: {rates[-1]:.1f} pages/s attached")
+    return statistics.median(rates[1:])
 
 
 def _workers(context: Context) -> set[bytes]:
@@ -219,7 +228,7 @@ def _until(condition: Callable[[], bool], timeout_s: float) -> None:
     while not condition():
         if time.monotonic() > deadline:
             raise SystemExit(f"the page rows did not get on within {timeout_s:.0f} s")
-        time.sleep(0.01)
+        time.sleep(LOOK_S)
 
 
 @contextmanager
@@ -258,21 +267,15 @@ class _Served:
     def __init__(self, found: Sequence[GoldPage]) -> None:
         served = self
         self.asked_at = 0.0
-        answers = {f"/page/{number}": page.body for number, page in enumerate(found)}
+        pages = {f"/page/{number}": _answer("text/html", p.body) for number, p in enumerate(found)}
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
             def do_GET(self) -> None:
-                body = answers.get(self.path, served.feed)
-                if self.path != "/feed" and not served.asked_at:
+                if self.path in pages and not served.asked_at:
                     served.asked_at = time.perf_counter()
-                kind = "application/rss+xml" if self.path == "/feed" else "text/html"
-                self.send_response(200)
-                self.send_header("Content-Type", kind)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
+                self.wfile.write(pages.get(self.path, served.feed))
 
             def log_message(self, *_: object) -> None:
                 """Say nothing."""
@@ -281,10 +284,17 @@ class _Served:
         self.address = f"http://127.0.0.1:{self.server.server_port}"
         items = (
             f"<item><guid>{path}</guid><link>{self.address}{path}</link><title></title></item>"
-            for path in answers
+            for path in pages
         )
         head = '<rss version="2.0"><channel><title>Pages</title>'
-        self.feed = "".join(chain([head], items, ["</channel></rss>"])).encode()
+        document = "".join(chain([head], items, ["</channel></rss>"]))
+        self.feed = _answer("application/rss+xml", document.encode())
+
+
+def _answer(kind: str, body: bytes) -> bytes:
+    """Return a whole response, made before the clock starts: the site shares the cores."""
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n"
+    return head.encode() + body
 
 
 @contextmanager

@@ -4,7 +4,7 @@ import json
 import logging
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -16,6 +16,8 @@ from structlog.testing import capture_logs
 
 from worker import jobs
 from worker.archive.warc import Archive
+from worker.daemon import WordLists
+from worker.decode.lexicon import prior_for
 from worker.hints import hint_worker
 from worker.model import Entry, EntryId, Outcome, Page
 from worker.settings import load_settings
@@ -30,6 +32,12 @@ FERRY = (
     "the tunnel took its passengers away. Captain Mia Roos will keep the wheel in her garden. The "
     "county sells both ships to a yard in Estland and turns the pier into a bathing place, for "
     "which the residents of Holm have collected two hundred thousand kroner since last autumn."
+)
+
+DANISH = (
+    "Den sidste færge mellem Sund og Holm sejler på fredag efter hundrede og ti år, fordi tunnelen "
+    "har taget dens passagerer. Kaptajnen vil have rattet stående i sin have, og kommunen sælger begge "
+    "skibe til et værft og gør molen til badeplads, som beboerne har samlet penge ind til siden efteråret."
 )
 
 
@@ -60,15 +68,17 @@ def job_context(context: Context) -> Iterator[None]:
     assert audit(context.ledger, context.stories, context.census).offences == ()
 
 
-def _work_off(context: Context, *, cpu_s: int = 20) -> None:
+def _work_off(
+    context: Context, *, cpu_s: int = 20, before_fork: Callable[[], None] | None = None
+) -> None:
     """Run every hint that waits, each in a horse of its own."""
-    worker = hint_worker(context.hints, cpu_s=cpu_s, memory_mb=1_024)
+    worker = hint_worker(context.hints, cpu_s=cpu_s, memory_mb=1_024, before_fork=before_fork)
     worker.work(burst=True, logging_level="CRITICAL")
 
 
-def _claimed(context: Context, name: str) -> Entry:
+def _claimed(context: Context, name: str, summary: str = FERRY) -> Entry:
     """Put an entry on the ledger that has its text and waits for the work stage."""
-    entry = replace(an_entry(name), summary=FERRY)
+    entry = replace(an_entry(name), summary=summary)
     context.ledger.claim([entry], now=time.time())
     context.ledger.advance(entry.entry_id, "", now=time.time())
     return entry
@@ -117,6 +127,28 @@ def test_hint_when_worked_off_then_entries_have_their_outcome_and_no_job_is_left
     _work_off(context)
     assert [_outcome(context, entry.entry_id) for entry in entries] == ["attached", "attached"]
     assert (context.hints.waiting(), _job_keys(context)) == (0, [])
+
+
+def test_hint_when_a_language_came_up_then_the_worker_has_its_words_before_the_next_horse(
+    context: Context,
+) -> None:
+    """A word list is loaded once in the worker, not by each horse that meets the language."""
+    lists = WordLists(context)
+    lists.load_new()
+    prior_for.cache_clear()
+    for name, lists_then in (("færge", 0), ("igen", 1)):  # the first horse takes its list along
+        entry = _claimed(context, name, summary=DANISH)
+        context.hints.send([entry.entry_id])
+        _work_off(context, before_fork=lists.load_new)
+        assert _outcome(context, entry.entry_id) == "attached"
+        assert prior_for.cache_info().currsize == lists_then
+    assert context.stories.languages() == ("da",)
+
+
+def test_word_lists_when_redis_is_gone_then_leave_it_for_another_time(context: Context) -> None:
+    """Loading ahead is a favour: it raises nothing that would end the worker."""
+    nowhere = Context(settings=context.settings, redis_url="unix:///nowhere/redis.sock")
+    WordLists(nowhere).load_new()
 
 
 def test_hint_when_doubled_then_changes_nothing(context: Context) -> None:

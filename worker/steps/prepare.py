@@ -82,7 +82,7 @@ def prepare(
 def warm_up(langs: Iterable[str]) -> None:
     """Load models, libraries and word lists now: a forked horse would load them anew for each job.
 
-    Cost: about two seconds, and 20 MB a language.
+    Cost: about two seconds the first time, then up to a second and 20 MB a language that is new.
     """
     copy_signature(shingles(["one", "word"]), 16)  # datasketch brings SciPy: half a second a horse
     extract_page(b"<html><body><p>Nothing to see.</p></body></html>", url="https://example.org/")
