@@ -164,6 +164,7 @@ class Sketch:
     """All that detection keeps of an article.
 
     ``signature`` is the copy level: num_perm x uint32 little-endian MinHash of the 3-word shingles.
+    ``parities`` tell how alike two copies are (layout: core.likeness).
     ``slots`` is the story level: one uint32 term hash per slot, little-endian, the weighted MinHash.
     ``vector`` is the packed salient terms (layout: core.salience), ``words`` their readable form in
     the same order, for ``why``.
@@ -171,6 +172,7 @@ class Sketch:
 
     shingles: int  # distinct 3-word shingles
     signature: bytes
+    parities: bytes
     slots: bytes
     vector: bytes
     words: tuple[str, ...]
@@ -183,7 +185,7 @@ class CopyCandidate:
     article_id: ArticleId
     story_id: StoryId
     shingles: int
-    signature: bytes  # the low byte of each of its num_perm values
+    parities: bytes  # core.likeness.kept_parities
     published_at: float
 
 

@@ -4,6 +4,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import islice
 
 import msgpack
@@ -24,7 +25,7 @@ from worker.model import (
 )
 from worker.steps.attach import membership_of
 from worker.store.index import stamp
-from worker.store.packed import text_record, text_width
+from worker.store.packed import TEXT_WIDTH, text_record
 from worker.store.scripts import script_text
 
 STEPS = 4  # in which a window of virtual time passes
@@ -46,8 +47,8 @@ class CopyIndex:
         """Probe for a signature, attach it, and return 1."""
         bands = band_buckets(sketch.signature, self._params)
         today = stamp(article.at, self._params) % 2**16
-        self._run(self._probe, bands=bands, today=today, width=text_width(self._params))
-        record = text_record(article, sketch, self._params)
+        self._run(self._probe, bands=bands, today=today, width=TEXT_WIDTH)
+        record = text_record(article, sketch)
         ttl = int(self._params.window_s)
         cap = self._params.bucket_cap
         self._run(self._attach, bands=bands, today=today, text=record, ttl=ttl, cap=cap)
@@ -134,9 +135,7 @@ def _datasketch(bench: Bench, hashes: Sequence[MinHash], load: int, ops: int) ->
 
 def _copy_level(sketch: Sketch) -> Sketch:
     """Return a sketch without its story level."""
-    return Sketch(
-        shingles=sketch.shingles, signature=sketch.signature, slots=b"", vector=b"", words=()
-    )
+    return replace(sketch, slots=b"", vector=b"", words=())
 
 
 def _minhash(sketch: Sketch) -> MinHash:
@@ -258,20 +257,17 @@ def skew(bench: Bench) -> Mapping[str, Figure]:
         if number % 3:
             return sketch
         band = 4 * bench.params.copy_rows
-        return Sketch(
-            shingles=sketch.shingles,
+        return replace(
+            sketch,
             signature=third.signature[:band] + sketch.signature[band:],
             slots=third.slots[:16] + sketch.slots[16:],
-            vector=sketch.vector,
-            words=sketch.words,
         )
 
     def of_one_story(number: int) -> Sketch:
         """Texts of their own, all about the same."""
         sketch = plain[number % len(plain)]
-        return Sketch(
-            shingles=sketch.shingles,
-            signature=sketch.signature,
+        return replace(
+            sketch,
             slots=same.slots[:192] + sketch.slots[192:],
             vector=same.vector,
             words=same.words,

@@ -95,16 +95,16 @@ def _inside(sets: Sequence[set[int]], pair: Pair) -> float:
 
 
 @pytest.mark.parametrize(
-    ("file", "least_recall"),
-    [("stories/minhash_planted", 1.0), ("background/rss2018_topics", 0.985)],
+    ("file", "least"),
+    [("stories/minhash_planted", 1.0), ("background/rss2018_topics", 0.99)],
 )
 def test_copies_when_texts_are_real_then_found_as_exact_similarity_says(
-    shared: Path, address: str, file: str, least_recall: float
+    shared: Path, address: str, file: str, least: float
 ) -> None:
     """Pairs of Jaccard .5 are found, and what is found is alike or contained.
 
-    Missed are five of 379 real pairs, nearly all of little more than .5, whose estimates, of standard
-    error .044, fall between .43 and .5. The floor only tells when it gets worse: .99 is the aim.
+    The planted ones are the bar of F1 1. Of 379 real pairs one is missed, of Jaccard .507, and of 381 found
+    two are none, of .483: the standard error of an estimate is .015.
     """
     records, sets, near = _load(shared / "data" / f"{file}.jsonl.gz")
     family = _families(records, address)
@@ -114,5 +114,5 @@ def test_copies_when_texts_are_real_then_found_as_exact_similarity_says(
     }
     copies = {pair for pair in found if pair in alike or _inside(sets, pair) >= 0.8}
     recall, precision = len(found & alike) / len(alike), len(copies) / len(found)
-    assert recall >= least_recall
-    assert precision >= 0.99
+    assert recall >= least
+    assert precision >= least

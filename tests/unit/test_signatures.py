@@ -11,10 +11,7 @@ from hypothesis import strategies as st
 from worker.core.salience import VECTOR
 from worker.core.signatures import (
     band_buckets,
-    containment,
     copy_signature,
-    estimate_jaccard,
-    low_bytes,
     shingles,
     slot_buckets,
     story_slots,
@@ -32,7 +29,6 @@ PARAMS = IndexParams(
     bucket_cap=32,
     window_s=604_800.0,
 )
-SIZES = st.tuples(st.integers(1, 200), st.integers(0, 200), st.integers(1, 200))
 
 
 def _set(start: int, stop: int) -> np.ndarray[tuple[int], np.dtype[np.uint32]]:
@@ -62,30 +58,10 @@ def test_copy_signature_when_set_is_reordered_then_same(order: list[str]) -> Non
     assert len(copy_signature(members, 128)) == 4 * 128
 
 
-@settings(max_examples=60)
-@given(SIZES)
-def test_estimate_jaccard_when_sets_overlap_then_near_exact(sizes: tuple[int, int, int]) -> None:
-    """The error stays below six standard deviations, 3 / sqrt(k)."""
-    left, both, right = sizes
-    a, b = _set(0, left + both), _set(left, left + both + right)
-    exact = both / (left + both + right)
-    estimate = estimate_jaccard(*(low_bytes(copy_signature(s, 128)) for s in (a, b)))
-    assert abs(estimate - exact) <= 3 / math.sqrt(128)
-
-
 def test_copy_signature_when_set_is_empty_then_refuses() -> None:
     """Two empty sets would pass for copies of each other."""
     with pytest.raises(ValueError, match="empty"):
         copy_signature(shingles([]), 128)
-
-
-@given(SIZES)
-def test_containment_when_jaccard_is_exact_then_exact(sizes: tuple[int, int, int]) -> None:
-    """The identity |A and B| = J (|A| + |B|) / (1 + J)."""
-    left, both, right = sizes
-    jaccard = both / (left + both + right)
-    inside = containment(jaccard, left + both, both + right)
-    assert inside == pytest.approx(both / min(left + both, both + right))
 
 
 def _four_each(buckets: bytes) -> list[bytes]:
@@ -153,7 +129,7 @@ def test_slot_buckets_when_a_term_won_two_slots_then_two_buckets() -> None:
                 "of ice broke loose. U.S. engineers will look at its piers before Tuesday; ferries run "
                 "every 15 minutes."
             ),
-            "e9d194e8ccf8da0c",
+            "42b2ac779499bb06",
         ),
         (
             "Η γέφυρα έκλεισε",  # noqa: RUF001
@@ -161,7 +137,7 @@ def test_slot_buckets_when_a_term_won_two_slots_then_two_buckets() -> None:
                 "Η δήμαρχος της Νορβάλης έκλεισε τη γέφυρα του λιμανιού την Κυριακή μετά την καταιγίδα. "  # noqa: RUF001
                 "Οι μηχανικοί θα ελέγξουν τις βάσεις της."  # noqa: RUF001
             ),
-            "dffcd08c71d58f98",
+            "29aea165c0fb956b",
         ),
         (
             "港の橋が閉鎖",
@@ -169,9 +145,9 @@ def test_slot_buckets_when_a_term_won_two_slots_then_two_buckets() -> None:
                 "嵐のあと、市長は日曜日に港の橋を閉鎖した。技術者が火曜日までに橋脚を調べる。"
                 "フェリーは15分ごとに出る。"
             ),
-            "4468445bfe5ec062",
+            "e074d1b8dcb223dc",
         ),
-        ("Only a title", "", "0b23e7769f8c3d2d"),
+        ("Only a title", "", "07fcff986cbe4397"),
     ],
 )
 def test_sketch_when_made_again_then_the_same_to_the_bit(
@@ -184,5 +160,5 @@ def test_sketch_when_made_again_then_the_same_to_the_bit(
         params=PARAMS,
         prior=lambda w: 0.5 if len(w) < 3 else 0.002 * len(w),
     )
-    parts = (made.shingles, made.signature, made.slots, made.vector, made.words)
+    parts = (made.shingles, made.signature, made.parities, made.slots, made.vector, made.words)
     assert hashlib.blake2b(repr(parts).encode(), digest_size=8).hexdigest() == digest

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.core.features import FEATURES
+from worker.core.likeness import kept_parities
 from worker.core.salience import DocumentFrequencies
-from worker.core.signatures import low_bytes
 from worker.core.sketch import sketch
 from worker.core.stories import decide, keep_exemplars
 from worker.core.text import read
@@ -136,7 +136,7 @@ def copy(name: str, of: Sketch, at: float = NOW - DAY) -> CopyCandidate:
         article_id=ArticleId(name),
         story_id=StoryId(f"story-{name}"),
         shingles=of.shingles,
-        signature=low_bytes(of.signature),
+        parities=kept_parities(of.parities, of.shingles),
         published_at=at,
     )
 
@@ -173,7 +173,7 @@ def test_decide_when_event_is_another_then_new_story_with_evidence() -> None:
 
 def test_decide_when_nothing_is_near_then_new_story() -> None:
     """An empty index and an article without words both open stories."""
-    blank = Sketch(shingles=0, signature=b"", slots=b"", vector=b"", words=())
+    blank = Sketch(shingles=0, signature=b"", parities=b"", slots=b"", vector=b"", words=())
     assert ask(make(BRIDGE)) == NewStory(score=0.0)
     assert ask(blank, story("bridge", make(BRIDGE))) == NewStory(score=0.0)
     assert ask(make(BRIDGE), story("hollow", blank)) == NewStory(score=0.0)

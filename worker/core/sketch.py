@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from worker.core import salience, signatures
+from worker.core import likeness, salience, signatures
 from worker.core.salience import Prior
 from worker.core.text import Reading, names, split
 from worker.model import IndexParams, Sketch
@@ -36,6 +36,7 @@ def sketch(
     return Sketch(
         shingles=len(shingle_set),
         signature=signature,
+        parities=likeness.parities(shingle_set),
         slots=signatures.story_slots(vector, params.story_slots),
         vector=vector,
         words=readable,

@@ -11,10 +11,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from worker.core.likeness import kept_parities
 from worker.core.merging import bridged, merged_exemplars, should_merge
 from worker.core.salience import DF_BUCKETS, DocumentFrequencies, df_offsets
 from worker.core.scorer import Scorer
-from worker.core.signatures import band_buckets, low_bytes, slot_buckets
+from worker.core.signatures import band_buckets, slot_buckets
 from worker.core.stories import decide, keep_exemplars
 from worker.model import (
     ArticleId,
@@ -124,7 +125,7 @@ class SimulatedIndex:
                 article_id=ArticleId(sample.name),
                 story_id=self._stories[number].story_id,
                 shingles=sketch.shingles,
-                signature=low_bytes(sketch.signature),
+                parities=kept_parities(sketch.parities, sketch.shingles),
                 published_at=at,
             )
         )

@@ -29,12 +29,12 @@ from worker.model import (
 from worker.store.client import store_errors
 from worker.store.keys import Keys, story_lang
 from worker.store.packed import (
+    TEXT_WIDTH,
     article_record,
     copy_candidate,
     pack_exemplars,
     story_candidate,
     text_record,
-    text_width,
 )
 from worker.store.scripts import Scripts
 
@@ -147,7 +147,7 @@ class Index:
                 "prefix": self._keys.lang_prefix(lang),
                 "lang": lang,
                 "today": stamp(now, self._params) % 2**16,
-                "text_width": text_width(self._params),
+                "text_width": TEXT_WIDTH,
                 **_buckets(sketch, self._params),
                 "most_copies": COPY_CANDIDATES,
                 "most_stories": most_stories,
@@ -200,7 +200,7 @@ class Index:
                 "version": membership.version,
                 "exemplars": pack_exemplars(membership.exemplars, membership.exemplar_ids),
                 "copy_of": membership.copy_of or "",
-                "text": text_record(article, sketch, self._params),
+                "text": text_record(article, sketch),
                 "today": stamp(now, self._params) % 2**16,
                 "index_ttl": int(self._params.window_s) + SLACK_S,
                 "df_part": df_part,

@@ -27,7 +27,7 @@ explains why attach and settle are therefore two idempotent scripts and not one.
 | {ns:lang}:family:<id>         | string | of the texts that copy <id>, the one published first     | retention             |
 | {ns:lang}:c                   | hash   | copy index: page -> bucket, stamp, 4-byte number, ...    | window                |
 | {ns:lang}:s                   | hash   | story index: page -> bucket, stamp, 6-byte story, ...    | window                |
-| {ns:lang}:texts:<n>           | string | 54 records: article id, shingles, published, low bytes   | window                |
+| {ns:lang}:texts:<n>           | string | 38 records: article id, shingles, published, parities    | window                |
 | {ns:lang}:df:<half>           | string | BITFIELD u16: documents that hold a term                 | half + window         |
 | {ns:lang}:docs:<half>         | string | articles counted in this half of a window                | half + window         |
 | {ns:lang}:events              | stream | opened, attached, merged, split; newest 100 000          | retention             |

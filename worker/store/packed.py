@@ -10,14 +10,13 @@ from typing import Any, NamedTuple
 
 import msgpack
 
-from worker.core.signatures import low_bytes
+from worker.core.likeness import KEPT_BYTES, kept_parities
 from worker.errors import StoreError
 from worker.model import (
     Article,
     ArticleId,
     CopyCandidate,
     EntryId,
-    IndexParams,
     Sketch,
     StoryCandidate,
     StoryId,
@@ -121,19 +120,15 @@ def unpack_exemplars(raw: bytes) -> tuple[tuple[bytes, ...], tuple[ArticleId, ..
     return tuple(vectors), tuple(ids)
 
 
-# What the copy level keeps of an article: raw id, shingles, published, and the signature's low bytes.
+# What the copy level keeps of an article: raw id, shingles, published, and its parities.
 _TEXT = struct.Struct(">8sId")
+TEXT_WIDTH = _TEXT.size + KEPT_BYTES
 
 
-def text_record(article: Article, sketch: Sketch, params: IndexParams) -> bytes:
+def text_record(article: Article, sketch: Sketch) -> bytes:
     """Return what the copy level keeps of an article."""
     head = _TEXT.pack(bytes.fromhex(article.article_id), sketch.shingles, article.published_at)
-    return head + low_bytes(sketch.signature).ljust(params.num_perm, b"\0")
-
-
-def text_width(params: IndexParams) -> int:
-    """Return the length of what `text_record` returns."""
-    return _TEXT.size + params.num_perm
+    return head + kept_parities(sketch.parities, sketch.shingles)
 
 
 def copy_candidate(text: bytes, story: bytes) -> CopyCandidate:
@@ -143,7 +138,7 @@ def copy_candidate(text: bytes, story: bytes) -> CopyCandidate:
         article_id=ArticleId(article_raw.hex()),
         story_id=StoryId(story.decode()),
         shingles=shingles,
-        signature=text[_TEXT.size :],
+        parities=text[_TEXT.size :],
         published_at=published_at,
     )
 

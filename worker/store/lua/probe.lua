@@ -4,7 +4,7 @@
 -- ARGV[1]  map: prefix, lang, today (stamp of now), bands, slots (4-byte bucket hashes, end to end),
 --               text_width (bytes of a text record), most_copies, most_stories (candidates)
 -- return   msgpack of {seq, ids read,
---           {text record (article id, shingles, published, signature), story} ...,
+--           {text record (article id, shingles, published, parities), story} ...,
 --           {story, story record} ...}
 --
 -- Cost: two commands a level, two a copy candidate and one for all stories, whatever the index
