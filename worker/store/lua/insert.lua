@@ -15,7 +15,7 @@ end
 
 -- Return a page with an entry at its head, once, and how many entries it has more: of the bucket's
 -- `cap` ids the oldest makes room, and so does what is too old for the index at the page's end. A
--- page that has this very entry stays as it is, which saves its writing.
+-- page where this very entry is the bucket's first stays as it is, which saves its writing.
 local function with_head(page, entry, cap, today)
   local width, hash, id = #entry, sub(entry, 1, 4), sub(entry, HEAD + 1)
   local count, known, drop, more = 0, false, nil, 1
@@ -24,7 +24,7 @@ local function with_head(page, entry, cap, today)
     count, drop, known = count + 1, at, sub(page, at + HEAD, at + width - 1) == id
     at = next_entry(page, hash, at + width, width)
   end
-  if known and sub(page, drop, drop + width - 1) == entry then return page, 0 end
+  if known and count == 1 and sub(page, drop, drop + width - 1) == entry then return page, 0 end
   if known or count == cap then
     page, more = sub(page, 1, drop - 1) .. sub(page, drop + width), 0
   end
