@@ -13,7 +13,6 @@ import redis
 from bench import LANG, ROUNDS, START_AT, Bench, Figure, Stream, median_rate, percentile, say
 from datasketch import MinHash, MinHashLSH
 from filling import Filler, decided_by_lot
-from redis.commands.core import Script
 
 from worker.core.signatures import band_buckets
 from worker.model import (
@@ -39,8 +38,9 @@ class CopyIndex:
 
     def __init__(self, bench: Bench) -> None:
         parts = "\n".join(map(script_text, ("pages", "insert", "texts")))
-        self._probe = bench.client.register_script(parts + _PROBE)
-        self._attach = bench.client.register_script(parts + _ATTACH)
+        self._client = bench.client
+        self._probe = bench.client.script_load(parts + _PROBE)
+        self._attach = bench.client.script_load(parts + _ATTACH)
         self._params = bench.params
 
     def put(self, sketch: Sketch, article: Article) -> int:
@@ -54,8 +54,9 @@ class CopyIndex:
         self._run(self._attach, bands=bands, today=today, text=record, ttl=ttl, cap=cap)
         return 1
 
-    def _run(self, script: Script, **arguments: object) -> None:
-        script(keys=["{live:en}:seq"], args=[msgpack.packb(arguments, use_bin_type=False)])
+    def _run(self, script: str, **arguments: object) -> None:
+        packed = msgpack.packb(arguments, use_bin_type=False)
+        self._client.evalsha(script, 1, "{live:en}:seq", packed)
 
 
 _PROBE = """

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgpack
 import redis
-from redis.commands.core import Script
+from redis.exceptions import NoScriptError
 
 from worker.store.client import store_errors
 
@@ -34,7 +34,7 @@ class Scripts:
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
-        self._loaded: dict[str, Script] = {}
+        self._loaded: dict[str, str] = {}  # name -> SHA-1, by which Redis knows a script
 
     @store_errors()
     def run(self, name: str, keys: Sequence[str], arguments: Mapping[str, object]) -> Any:
@@ -43,9 +43,15 @@ class Scripts:
         Raises:
             StoreError: Redis did not answer, or the script failed.
         """
-        script = self._loaded.get(name)
-        if script is None:
-            script = self._loaded[name] = self._client.register_script(script_text(name))
         # The older form of msgpack, without a type for bytes, is the one that Redis 6.2 reads.
         packed = msgpack.packb(arguments, use_bin_type=False)
-        return script(keys=list(keys), args=[packed])
+        known = self._loaded.get(name) or self._load(name)
+        try:
+            return self._client.evalsha(known, len(keys), *keys, packed)
+        except NoScriptError:
+            return self._client.evalsha(self._load(name), len(keys), *keys, packed)
+
+    def _load(self, name: str) -> str:
+        loaded: str = self._client.script_load(script_text(name))
+        self._loaded[name] = loaded
+        return loaded
