@@ -12,7 +12,7 @@ The seeds are the project's own (their 24 articles but for walls) and the four r
 `--days 6` asks for more: the whole stream is drawn together into six days, so that the index, whose
 window is seven, forgets nothing, and articles on the seeds' countries that are years apart meet.
 
-Takes half an hour on two cores with nothing else to do. Options: --trials, how many at each place and
+Takes the better part of an hour on two cores. Options: --trials, how many at each place and
 for each kind of seeds; --only one of SOURCES; --days; --workers.
 """
 

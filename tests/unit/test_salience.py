@@ -77,17 +77,17 @@ def test_quantise_when_decoded_then_close(probability: float) -> None:
 
 def test_idf_when_stream_is_empty_then_static() -> None:
     """A fresh index weighs by the prior alone."""
-    nothing = DocumentFrequencies.from_partitions([], 0)
+    nothing = DocumentFrequencies.of_parts([], 0)
     terms, priors = np.array([1, 2], np.uint32), np.array([25, 100], np.uint8)
     assert nothing.idf(terms, priors) == pytest.approx([1.0, 4.0])
 
 
 def test_idf_when_term_is_in_every_article_then_worthless() -> None:
-    """Counts of all partitions add up, short strings are padded, and a flood lowers the weight."""
+    """Counts of all parts add up, short strings are padded, and a flood lowers the weight."""
     offset = 3
     one = np.zeros(offset + 1, ">u2")
     one[offset] = 5000
-    stream = DocumentFrequencies.from_partitions([one.tobytes(), one.tobytes()[:-1], b""], 10_000)
+    stream = DocumentFrequencies.of_parts([one.tobytes(), one.tobytes()[:-1], b""], 10_000)
     terms = np.array([offset, offset + DF_BUCKETS, 4], np.uint32)
     assert int(stream.counts[offset]) == 5000 + (5000 & 0xFF00)
     frequent, same_bucket, unseen = stream.idf(terms, np.array([200, 200, 200], np.uint8))
@@ -99,7 +99,7 @@ def test_idf_when_term_is_in_every_article_then_worthless() -> None:
 def test_idf_when_bucket_counts_exceed_documents_then_never_negative() -> None:
     """Two terms in one bucket can count more articles than there are."""
     raw = np.array([900], ">u2").tobytes()
-    stream = DocumentFrequencies.from_partitions([raw], 10)
+    stream = DocumentFrequencies.of_parts([raw], 10)
     assert stream.idf(np.array([0], np.uint32), np.array([1], np.uint8))[0] == 0.0
 
 

@@ -37,7 +37,7 @@ PARAMS = IndexParams(
     window_s=604_800.0,
 )
 POLICY = MatchPolicy(min_shingles=20, copy_jaccard=0.5, copy_containment=0.8, story_threshold=0.5)
-FRESH = DocumentFrequencies.from_partitions([], 0)
+FRESH = DocumentFrequencies.of_parts([], 0)
 NOW = 1_700_000_000.0
 DAY = 86_400.0
 WORDS = [

@@ -32,7 +32,7 @@ VECTOR = np.dtype([("term", "<u4"), ("tf", "u1"), ("prior", "u1"), ("kind", "u1"
 """One salient term: 7 bytes, no padding; ``prior`` is coded by `quantise`."""
 
 DF_BUCKETS = 2**18
-"""Document counts are kept per bucket of term hashes: 512 kB a partition as 16-bit counters."""
+"""Document counts are kept per bucket of term hashes: 512 KiB a part of the window as 16-bit counters."""
 
 _PRIOR_STEPS = 25.0  # steps per unit of -ln(p): 255 reaches 4e-5, below every listed word
 _LEAD_TOKENS = 60  # about two opening sentences
@@ -164,16 +164,16 @@ class DocumentFrequencies:
     docs: int
 
     @classmethod
-    def from_partitions(cls, partitions: Sequence[bytes], docs: int) -> "DocumentFrequencies":
-        """Return the sum of the partitions' counters.
+    def of_parts(cls, parts: Sequence[bytes], docs: int) -> "DocumentFrequencies":
+        """Return the sum of the counters of parts of the window.
 
         Args:
-            partitions: big-endian uint16 counters, as Redis BITFIELD stores them; a string may end
+            parts: big-endian uint16 counters, as Redis BITFIELD stores them; a string may end
                 early where all later counters are zero.
             docs: articles counted in them.
         """
         counts = np.zeros(DF_BUCKETS, np.uint32)
-        for raw in partitions:
+        for raw in parts:
             padded = raw + b"\0" if len(raw) % 2 else raw
             part = np.frombuffer(padded, ">u2")[:DF_BUCKETS]
             counts[: len(part)] += part

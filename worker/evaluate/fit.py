@@ -23,7 +23,7 @@ from worker.evaluate.simulate import Sample, SimulatedIndex, stream
 from worker.model import IndexParams, MatchPolicy, StoryId
 
 FOLDS = 5
-_FRESH = DocumentFrequencies.from_partitions([], 0)
+_FRESH = DocumentFrequencies.of_parts([], 0)
 _DIGITS = 4  # of a weight: far below what a fold moves it by
 
 

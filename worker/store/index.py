@@ -305,7 +305,7 @@ class Index:
             [f"{prefix}df:{p}" for p in parts] + [f"{prefix}docs:{p}" for p in parts]
         )
         tables, docs = raw[: len(parts)], raw[len(parts) :]
-        frequencies = DocumentFrequencies.from_partitions(
+        frequencies = DocumentFrequencies.of_parts(
             [table for table in tables if table], sum(int(n or 0) for n in docs)
         )
         self._frequencies[lang] = (age, frequencies)
