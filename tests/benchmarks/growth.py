@@ -185,6 +185,11 @@ def growth(bench: Bench) -> Mapping[str, Figure]:
                 say(f"{number} articles after {time.monotonic() - started:.0f} s: {points[-1]}")
                 bench.client.slowlog_reset()
     bench.series["growth"] = points
+    return figures_of(bench, points)
+
+
+def figures_of(bench: Bench, points: Sequence[Mapping[str, float]]) -> Mapping[str, Figure]:
+    """Return the rows that the sizes looked at tell: the last one against the first."""
     first, last = points[0], points[-1]
     theirs = bench.series.get("datasketch_bytes", 9_400.0)
     count = f"{last['articles']:,} articles".replace(",", " ")

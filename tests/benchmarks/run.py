@@ -1,6 +1,6 @@
 """`make bench`: the cost of the core, side by side with what it is held against.
 
-    python tests/benchmarks/run.py [--quick] [--docs docs] [ROW …]
+    python tests/benchmarks/run.py [--quick] [--articles N] [--docs docs] [ROW …]
 
 Prints a table and, as its last line, one JSON object: row -> ours, theirs, ratio, unit. Rows come in
 groups, which are named or left out whole. Results are kept in var/, so that a group can be measured
@@ -14,14 +14,14 @@ import platform
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import growth
 import reading
 import redis
-from bench import FULL, QUICK, ROOT, Bench, Figure, say, server
+from bench import FULL, QUICK, ROOT, Bench, Figure, Sizes, say, server
 from report import draw, table, write_table
 
 GROUPS: Mapping[str, Callable[[Bench], Mapping[str, Figure]]] = {
@@ -47,7 +47,7 @@ def main() -> None:
     kept = json.loads(kept_in.read_text()) if kept_in.is_file() else {"rows": {}, "series": {}}
     measured: dict[str, Figure] = {}
     with server() as url, redis.Redis.from_url(url) as client:
-        bench = Bench(sizes=QUICK if options.quick else FULL, client=client, redis_url=url)
+        bench = Bench(sizes=_sizes(options), client=client, redis_url=url)
         bench.series.update(kept["series"])
         for name in options.rows or GROUPS:
             say(f"measuring: {name}")
@@ -67,12 +67,21 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("rows", nargs="*", metavar="ROW", help=f"of {', '.join(GROUPS)}; all")
     parser.add_argument("--quick", action="store_true", help="small sizes, to try it out")
+    parser.add_argument("--articles", type=int, help="fill the index with so many at most")
     parser.add_argument("--docs", type=Path, help="write table and pictures into this folder")
     options = parser.parse_args()
+    if options.articles and options.articles < FULL.growth[0] and not options.quick:
+        parser.error(f"--articles needs {FULL.growth[0]} at least")
     unknown = [name for name in options.rows if name not in GROUPS]
     if unknown:
         parser.error(f"no row {', '.join(unknown)}; there are {', '.join(GROUPS)}")
     return options
+
+
+def _sizes(options: argparse.Namespace) -> Sizes:
+    sizes = QUICK if options.quick else FULL
+    most = options.articles or sizes.growth[-1]
+    return replace(sizes, growth=[size for size in sizes.growth if size <= most])
 
 
 def _keep(
