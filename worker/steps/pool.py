@@ -135,8 +135,8 @@ def _prepare_chunk(
 
 
 def _enter(memory_mb: int) -> None:
+    """Bound a fresh pool process, let others go first, and leave Ctrl-C to its parent."""
     os.nice(NICENESS)
-    """Bound a fresh pool process, and leave Ctrl-C to its parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     limit_memory(memory_mb)
     no_core_file()
