@@ -2,7 +2,7 @@
 
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from worker.model import CopyOf, Decision, Evidence
@@ -15,26 +15,27 @@ _WORDS = (
     b'"age_days":0."numbers":0.15,"names":0.,"story_head":0.,"article_head":0.,"common":0.,'
     b'"distinct":0.0,"prominence":0.,[{"story":"en-","score":0.0,"features":{"shared":["","","'
 )
-_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _CANDIDATES = 3  # those below the third explain nothing
 
 
 def pack(decision: Decision) -> bytes:
-    """Return a decision with its best candidates. Cost: 50 us, 30 of them for deflating."""
-    copy = ""
+    """Return a decision with its best candidates. Cost: 60 us."""
+    document: dict[str, object] = {
+        "decision": type(decision).__name__,
+        "score": round(score_of(decision), 4),
+    }
     if isinstance(decision, CopyOf):
-        copy = (
-            f'"copy_of":{_json(decision.article_id)},"jaccard":{decision.jaccard:.4f},'
-            f'"containment":{decision.containment:.4f},'
-        )
-    text = (
-        f'{{"decision":"{type(decision).__name__}","score":{score_of(decision):.4f},{copy}'
-        f'"candidates":[{",".join(map(_candidate, decision.evidence[:_CANDIDATES]))}]}}'
-    )
+        document |= {
+            "copy_of": decision.article_id,
+            "jaccard": round(decision.jaccard, 4),
+            "containment": round(decision.containment, 4),
+        }
+    document["candidates"] = _candidates(decision.evidence[:_CANDIDATES])
     deflate = zlib.compressobj(
         6, zlib.DEFLATED, -zlib.MAX_WBITS, 8, zlib.Z_DEFAULT_STRATEGY, _WORDS
     )
-    return deflate.compress(text.encode()) + deflate.flush()
+    text = json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
+    return deflate.compress(text) + deflate.flush()
 
 
 def unpack(packed: bytes) -> Mapping[str, Any]:
@@ -58,10 +59,13 @@ def score_of(decision: Decision) -> float:
     return decision.score
 
 
-def _candidate(e: Evidence) -> str:
-    # Written by hand, as most of it is numbers, and formatting costs a third of rounding.
-    features = ",".join([f'"{name}":{value:.3f}' for name, value in e.features.items()])
-    return (
-        f'{{"story":{_json(e.story_id)},"score":{e.score:.3f},"features":{{{features}}},'
-        f'"shared":{_json(e.shared)}}}'
-    )
+def _candidates(evidence: Sequence[Evidence]) -> list[dict[str, object]]:
+    return [
+        {
+            "story": e.story_id,
+            "score": round(e.score, 3),
+            "features": {name: round(value, 3) for name, value in e.features.items()},
+            "shared": list(e.shared),
+        }
+        for e in evidence
+    ]
