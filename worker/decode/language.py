@@ -11,8 +11,10 @@ import unicodedata
 from collections import Counter
 from functools import cache
 
+import numpy as np
+from py3langid.langid import MODEL_FILE, LanguageIdentifier
+
 from worker.core.memo import Memo
-from worker.decode.langid import Identifier, load_identifier
 
 UNKNOWN = "und"
 # Under forty letters (a headline without its text) the guesses are noise: "Moscow and Ankara
@@ -69,7 +71,7 @@ def detect_language(text: str, hint: str = "") -> str:
     Args:
         text: plain text; its first 1 000 characters count.
         hint: what the feed or page says ('en', 'pt-BR'); believed when the text does not tell.
-    Cost: .2 ms; the first call loads the model, about a second and 120 MB.
+    Cost: .4 ms; the first call loads the model, about a second and 120 MB.
     """
     said = hint.strip().lower().replace("_", "-").partition("-")[0]
     fallback = said if len(said) == 2 and said.isascii() and said.isalpha() else UNKNOWN
@@ -137,17 +139,22 @@ def _by_script(scripts: Counter[str]) -> str:
     return ""
 
 
-def _load() -> Identifier:
+def _load() -> LanguageIdentifier:
     """Return the model, loaded once for all threads: a cache alone would let each load its own."""
     with _lock:
         return _model()
 
 
 @cache
-def _model() -> Identifier:
+def _model() -> LanguageIdentifier:
     """Return the model among whose languages texts are told apart.
 
     Only two-letter labels compete, so that Cantonese or Egyptian Arabic is found as its kin; and
     not Bosnian, which takes Croatian and Serbian texts away from theirs.
     """
-    return load_identifier(lambda label: len(label) == 2 and label != "bs")
+    model = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    model.set_languages([label for label in model.labels if len(label) == 2 and label != "bs"])
+    # Choosing languages leaves the table column by column and in half precision, where scoring reads
+    # rows in single: four times as slow. The same numbers, 46 MB instead of 23.
+    model.nb_ptc = np.ascontiguousarray(model.nb_ptc, np.float32)
+    return model
