@@ -32,9 +32,9 @@ from worker.model import (
 from worker.store.index import (
     AGES,
     COPY_CANDIDATES,
-    FREQUENCIES_EVERY,
     STORY_CANDIDATES,
     df_parts,
+    df_read_at,
     stamp,
 )
 
@@ -82,9 +82,7 @@ class SimulatedIndex:
     def frequencies(self, at: float) -> DocumentFrequencies:
         """Return the document frequencies that a worker would use now; see Index.frequencies."""
         parts = df_parts(at, self._params)
-        seq = len(self._articles)
-        step = min(FREQUENCIES_EVERY, 2 ** max(0, seq.bit_length() - 6))
-        age = (seq // step * step, parts[0])
+        age = (df_read_at(len(self._articles)), parts[0])
         if self._frequencies is None or self._frequencies[0] != age:
             known = [self._counted[p] for p in parts if p in self._counted]
             counts = sum((p.counts for p in known), np.zeros(DF_BUCKETS, np.uint32))

@@ -8,7 +8,7 @@
 -- A stamp is the time of the attach in units of window / AGES. What is older than the window is not
 -- seen any more, and leaves when its page is next written: nothing walks over the index for that.
 local LOAD = 32 -- entries a page: more save little memory, and every attach writes whole pages to the AOF
-local AGES = 32
+local AGES = 32 -- as in worker/store/index.py, which makes the stamps
 local HEAD = 6 -- bytes before the id
 local find, sub, byte, pack = string.find, string.sub, string.byte, struct.pack
 
