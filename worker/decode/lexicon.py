@@ -75,9 +75,8 @@ def words_for(lang: str) -> Words:
 def _frequencies(code: str) -> Mapping[str, float]:
     """Return a language's words with their share of all words; none if nobody counted them."""
     if code == "th":
-        os.environ.setdefault(
-            "PYTHAINLP_READ_ONLY", "1"
-        )  # it would make a folder in the user's home
+        # It would make a folder in the user's home.
+        os.environ.setdefault("PYTHAINLP_READ_ONLY", "1")
         from pythainlp.corpus.tnc import unigram_word_freqs  # noqa: PLC0415 - as above
 
         counts = unigram_word_freqs()
