@@ -153,6 +153,23 @@ def _timed(
     return answer
 
 
+def numbered(number: int, at: float) -> Article:
+    """Return the article of a number, of one of 500 outlets."""
+    name = ArticleId(f"{(number * 0x9E3779B97F4A7C15 + 1) % 2**64:016x}")
+    source = f"outlet{number % 500}.example"
+    return Article(
+        article_id=name,
+        ref=name,
+        url=f"https://{source}/{name}",
+        source=source,
+        title="A headline of about sixty characters stands in this place",
+        lang=LANG,
+        published_at=at,
+        at=at,
+        seen_at=at,
+    )
+
+
 class Stream:
     """Attaches sketches one after another, in virtual time."""
 
@@ -172,19 +189,8 @@ class Stream:
 
     def article(self, at: float) -> Article:
         """Return an article that nobody has seen before."""
-        name = ArticleId(f"{(self.count * 0x9E3779B97F4A7C15 + 1) % 2**64:016x}")
         self.count += 1
-        return Article(
-            article_id=name,
-            ref=name,
-            url=f"https://outlet{self.count % 500}.example/{name}",
-            source=f"outlet{self.count % 500}.example",
-            title="A headline of about sixty characters stands in this place",
-            lang=LANG,
-            published_at=at,
-            at=at,
-            seen_at=at,
-        )
+        return numbered(self.count, at)
 
     def latencies(self, last: int) -> list[float]:
         """Return probe + attach of the newest articles, in milliseconds; races were none."""

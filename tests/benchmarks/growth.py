@@ -10,14 +10,24 @@ from itertools import islice
 import msgpack
 import numpy as np
 import redis
-from bench import LANG, ROUNDS, START_AT, Bench, Figure, Stream, median_rate, percentile, say
+from bench import (
+    LANG,
+    ROUNDS,
+    START_AT,
+    Bench,
+    Figure,
+    Stream,
+    median_rate,
+    numbered,
+    percentile,
+    say,
+)
 from datasketch import MinHash, MinHashLSH
 from filling import Filler, decided_by_lot
 
 from worker.core.signatures import band_buckets
 from worker.model import (
     Article,
-    ArticleId,
     EntryId,
     NewStory,
     Sketch,
@@ -85,7 +95,7 @@ def index(bench: Bench) -> Mapping[str, Figure]:
 
     alone = CopyIndex(bench)
     bench.fresh()
-    ours = _rate(lambda i: alone.put(copies[i], _article(i)), load, ops)
+    ours = _rate(lambda i: alone.put(copies[i], numbered(i, START_AT + i)), load, ops)
     stream = bench.fresh()
     whole = _rate(lambda i: _open(stream, copies[i], i), load, ops)
     theirs = _datasketch(bench, [_minhash(sketch) for sketch in sketches], load, ops)
@@ -144,18 +154,9 @@ def _minhash(sketch: Sketch) -> MinHash:
     return MinHash(num_perm=len(values), hashvalues=values, scheme="affine32")
 
 
-def _article(number: int) -> Article:
-    at = START_AT + number
-    name = ArticleId(f"{(number * 0x9E3779B97F4A7C15 + 1) % 2**64:016x}")
-    return Article(
-        article_id=name, ref=name, url="", source="outlet.example", title="", lang=LANG,
-        published_at=at, at=at, seen_at=at,
-    )  # fmt: skip
-
-
 def _open(stream: Stream, sketch: Sketch, number: int) -> int:
     """Probe, and attach as a new story, without deciding; return 1."""
-    article = _article(number)
+    article = numbered(number, START_AT + number)
     at, entry_id = article.at, EntryId(article.article_id)
     probe = stream.index.probe(LANG, sketch, now=at)
     membership = membership_of(article, sketch, probe, NewStory(score=0.0), 0)
