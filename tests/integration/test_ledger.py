@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import redis
 
-from worker.model import Feed, Outcome, StoryId
+from worker.model import EntryId, Feed, Outcome, StoryId
 from worker.steps.audit import audit
 from worker.store.feeds import poll_fields
 from worker.store.ledger import FETCH, WORK, FeedClaim, Started
@@ -30,6 +30,17 @@ def _feed_claim(context: Context, clock: Clock, **changes: object) -> FeedClaim:
         fields={**poll_fields(feed), "etag": '"v1"'},
         listed_all=True,
     )
+
+
+def _overdue(context: Context, clock: Clock) -> list[tuple[str, str]]:
+    found = context.ledger.overdue(now=clock(), limit=10)
+    return [(one.entry_id, one.stage) for one in found]
+
+
+def _started(context: Context, entry_id: EntryId, stage: str, clock: Clock) -> Started:
+    started = context.ledger.start(entry_id, stage, now=clock())
+    assert isinstance(started, Started)
+    return started
 
 
 def test_claim_when_repeated_then_entries_are_new_once(context: Context) -> None:
@@ -105,7 +116,7 @@ def test_entry_when_every_attempt_dies_then_is_quarantined_and_can_be_retried(
     for _ in range(context.settings.ledger.attempts):
         assert isinstance(context.ledger.start(entry.entry_id, FETCH, now=clock()), Started)
         clock.move(LEASE_S + 1)
-        assert context.ledger.overdue(now=clock(), limit=10) == ((entry.entry_id, FETCH),)
+        assert _overdue(context, clock) == [(entry.entry_id, FETCH)]
     assert context.ledger.start(entry.entry_id, FETCH, now=clock()) is Outcome.QUARANTINED
     row = context.ledger.row(entry.entry_id)
     assert row is not None
@@ -153,9 +164,9 @@ def test_deferred_entry_comes_back_when_due_and_not_before(context: Context) -> 
     context.ledger.start(entry.entry_id, FETCH, now=clock())
     context.ledger.defer(entry.entry_id, "no route", due_at=clock() + 30)
     clock.move(29)
-    assert context.ledger.overdue(now=clock(), limit=10) == ()
+    assert _overdue(context, clock) == []
     clock.move(2)
-    assert context.ledger.overdue(now=clock(), limit=10) == ((entry.entry_id, FETCH),)
+    assert _overdue(context, clock) == [(entry.entry_id, FETCH)]
 
 
 def test_settle_when_attached_then_keeps_where_it_went_and_leaves_the_rest_to_its_article(
@@ -191,8 +202,83 @@ def test_renewed_lease_is_not_overdue_and_a_settled_entry_is_not_revived(
     clock.move(8)
     context.ledger.renew([kept.entry_id, settled.entry_id], now=clock())
     clock.move(8)
-    assert context.ledger.overdue(now=clock(), limit=10) == ()
+    assert _overdue(context, clock) == []
     assert context.ledger.counts()["pending"] == 1
+
+
+def test_late_result_of_a_stolen_lease_changes_nothing(context: Context) -> None:
+    """A worker that was stopped for longer than its lease comes back when another one has begun."""
+    clock, entry = Clock(), an_entry("one")
+    context.ledger.claim([entry], now=clock())
+    late = _started(context, entry.entry_id, FETCH, clock)
+    clock.move(LEASE_S + 1)
+    assert _overdue(context, clock) == [(entry.entry_id, FETCH)]
+    current = _started(context, entry.entry_id, FETCH, clock)
+    key = context.keys.entry(entry.entry_id)
+    before = context.client.hgetall(key)
+    ledger, token = context.ledger, late.token
+    assert not ledger.advance(entry.entry_id, "late:1", now=clock(), token=token)
+    assert not ledger.defer(entry.entry_id, "late", due_at=clock(), token=token)
+    assert ledger.settle(entry.entry_id, Outcome.REJECTED, reason="late", token=token) == ""
+    assert context.client.hgetall(key) == before
+    assert ledger.advance(entry.entry_id, "page:1", now=clock(), token=current.token)
+    assert not ledger.advance(entry.entry_id, "late:1", now=clock(), token=token)
+    assert _started(context, entry.entry_id, WORK, clock).page == "page:1"
+    assert _balanced(context)
+
+
+def test_late_result_when_nobody_else_began_then_counts(context: Context) -> None:
+    """After a halt of everything all leases are over, and work that was done is not done again."""
+    clock, entry = Clock(), an_entry("one")
+    context.ledger.claim([entry], now=clock())
+    started = _started(context, entry.entry_id, FETCH, clock)
+    clock.move(LEASE_S + 1)
+    assert _overdue(context, clock) == [(entry.entry_id, FETCH)]
+    assert context.ledger.advance(entry.entry_id, "page:1", now=clock(), token=started.token)
+
+
+def test_handed_back_entries_are_due_at_once_and_deferred_ones_wait_on(context: Context) -> None:
+    """A worker that ends gives up what it has in hand, and nothing that waits for its next attempt."""
+    clock = Clock()
+    held, queued, deferred, settled = entries = [an_entry(name) for name in "abcd"]
+    context.ledger.claim(entries, now=clock())
+    _started(context, held.entry_id, FETCH, clock)
+    context.ledger.defer(deferred.entry_id, "no route", due_at=clock() + 60)
+    context.ledger.settle(settled.entry_id, Outcome.REJECTED, reason="too_short")
+    ids = [entry.entry_id for entry in entries]
+    assert context.ledger.hand_back(ids, now=clock()) == 2
+    assert context.ledger.hand_back(ids, now=clock()) == 0
+    assert sorted(_overdue(context, clock)) == sorted(
+        (entry.entry_id, FETCH) for entry in (held, queued)
+    )
+    assert _started(context, held.entry_id, FETCH, clock).attempt == 2
+    assert _balanced(context)
+
+
+def test_renewing_never_brings_a_later_attempt_forward(context: Context) -> None:
+    """A batch is renewed whole, and one of its entries may wait for its next attempt by then."""
+    clock, entry = Clock(), an_entry("one")
+    context.ledger.claim([entry], now=clock())
+    context.ledger.defer(entry.entry_id, "no route", due_at=clock() + 60)
+    context.ledger.renew([entry.entry_id], now=clock())
+    clock.move(LEASE_S + 1)
+    assert _overdue(context, clock) == []
+
+
+def test_what_an_unforeseen_error_left_is_kept_with_its_trace(context: Context) -> None:
+    """In the quarantine lies what a person needs: the reason, the place in the archive, the trace."""
+    clock, entry = Clock(), an_entry("poison")
+    context.ledger.claim([entry], now=clock())
+    context.ledger.advance(entry.entry_id, "page:1", now=clock())
+    for _ in range(context.settings.ledger.attempts):
+        started = _started(context, entry.entry_id, WORK, clock)
+        context.ledger.defer(
+            entry.entry_id, "KeyError: 'x'", due_at=clock(), trace="in f", token=started.token
+        )
+    assert context.ledger.start(entry.entry_id, WORK, now=clock()) is Outcome.QUARANTINED
+    row = context.ledger.row(entry.entry_id)
+    assert row is not None
+    assert (row.reason, row.page, row.trace) == ("KeyError: 'x'", "page:1", "in f")
 
 
 def test_scripts_when_the_server_forgot_them_then_are_sent_again(context: Context) -> None:

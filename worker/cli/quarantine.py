@@ -62,9 +62,13 @@ def show(
             ("claimed", iso(row.entry.seen_at)),
             ("stage", row.stage),
             ("attempts", row.attempts),
+            ("page", row.page),
+            ("summary", row.entry.summary),
             ("why", row.reason),
         )
     )
+    for line in row.trace.splitlines():
+        out.print(Text(safe_url(line)))  # an error may quote an address
 
 
 @app.command()
@@ -120,5 +124,8 @@ def _as_json(row: LedgerRow) -> dict[str, object]:
         "claimed_at": iso(row.entry.seen_at),
         "stage": row.stage,
         "attempts": row.attempts,
+        "page": row.page,
+        "summary": row.entry.summary,
         "reason": row.reason,
+        "trace": row.trace,
     }

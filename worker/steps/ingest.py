@@ -1,5 +1,6 @@
 """The work stage of an entry: its archived page in, its outcome out."""
 
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +18,9 @@ from worker.steps.prepare import Draft, Prepared, prepare
 from worker.store.ledger import WORK, Ledger, Started
 
 log = structlog.get_logger()
+
+# Kept of a stack trace: its last dozen calls.
+TRACE_CHARS = 2_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,19 +43,25 @@ class Ingest:
                 self._one(entry_id)
 
     def _one(self, entry_id: EntryId) -> None:
-        now, attempt = self.clock(), 1
+        now = self.clock()
+        started = self.ledger.start(entry_id, WORK, now=now)
+        if started is Outcome.QUARANTINED:
+            log.error("entry_quarantined")
+        if not isinstance(started, Started):
+            return
         try:
-            started = self.ledger.start(entry_id, WORK, now=now)
-            if isinstance(started, Started):
-                attempt = started.attempt
-                self._settle(started, now)
-            elif started is Outcome.QUARANTINED:
-                log.error("entry_quarantined")
+            self._settle(started, now)
         except Exception as e:  # noqa: BLE001 - the job's boundary: no entry may take the others along
-            due_at = retry_at(self.clock(), attempt=attempt)
-            reason = str(e) if isinstance(e, SamestoryError) else f"{type(e).__name__}: {e}"
-            self.ledger.defer(entry_id, reason, due_at=due_at)
-            log.warning("entry_deferred", error=reason, attempt=attempt)
+            foreseen = isinstance(e, SamestoryError)
+            reason = str(e) if foreseen else f"{type(e).__name__}: {e}"
+            self.ledger.defer(
+                entry_id,
+                reason,
+                due_at=retry_at(self.clock(), attempt=started.attempt),
+                trace="" if foreseen else _trace(e),
+                token=started.token,
+            )
+            log.warning("entry_deferred", error=reason, attempt=started.attempt)
 
     def _settle(self, started: Started, now: float) -> None:
         entry = started.entry
@@ -61,7 +71,9 @@ class Ingest:
         if isinstance(prepared, Prepared):
             prepared = self.boilerplate.cut(prepared, entry.source, entry.article_id, again)
         if not isinstance(prepared, Prepared):
-            self.ledger.settle(entry.entry_id, Outcome.REJECTED, reason=prepared.reason)
+            self.ledger.settle(
+                entry.entry_id, Outcome.REJECTED, reason=prepared.reason, token=started.token
+            )
             log.info("entry_settled", outcome="rejected", reason=prepared.reason)
             return
         attachment = self.attacher.attach(
@@ -76,6 +88,7 @@ class Ingest:
             reason=attachment.reason,
             story_id=attachment.story_id,
             lang=prepared.lang,
+            token=started.token,
         )
         log.info(
             "entry_settled",
@@ -91,6 +104,11 @@ class Ingest:
             archived = self.archive.read(page)
             html, url = archived.body, archived.final_url
         return Draft(title=entry.title, text=entry.summary, html=html, url=url, lang="")
+
+
+def _trace(error: Exception) -> str:
+    """Return where an error came from, its last lines if it is long."""
+    return "".join(traceback.format_exception(error))[-TRACE_CHARS:]
 
 
 def article_of(entry: Entry, prepared: Prepared, window_s: float) -> Article:

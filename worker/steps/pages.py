@@ -57,12 +57,16 @@ class Pages:
                 passing = not (isinstance(e, FetchError) and e.permanent)
                 if passing and not last:
                     due_at = self._due_at(started.attempt, e)
-                    await asyncio.to_thread(self.ledger.defer, entry_id, error, due_at=due_at)
+                    await asyncio.to_thread(
+                        self.ledger.defer, entry_id, error, due_at=due_at, token=started.token
+                    )
                     log.warning("page_deferred", entry=entry_id, error=error)
                     return False
         if error:
             log.warning("page_missing", entry=entry_id, error=error)
-        return await asyncio.to_thread(self.ledger.advance, entry_id, place, now=self.clock())
+        return await asyncio.to_thread(
+            self.ledger.advance, entry_id, place, now=self.clock(), token=started.token
+        )
 
     def _due_at(self, attempt: int, error: FetchError | ArchiveError) -> float:
         """Return when to ask again: our own back-off, or later where the server wishes so."""

@@ -27,14 +27,20 @@ class Reconciler:
     batch: int
 
     def run(self, *, now: float) -> tuple[EntryId, ...]:
-        """Hint again at what waits for work; return what waits for its page."""
+        """Hint again at what waits for work; return what waits for its page.
+
+        An entry that was tried before goes alone: should its page kill the worker once more, it
+        takes no other entry with it.
+        """
         overdue = self.ledger.overdue(now=now, limit=LIMIT)
-        pages = tuple(entry_id for entry_id, stage in overdue if stage == FETCH)
-        work = [entry_id for entry_id, stage in overdue if stage != FETCH]
+        work = [one for one in overdue if one.stage != FETCH]
         if work and self.hints.waiting() < BUSY:
-            self.send(work)
+            self.send([one.entry_id for one in work if not one.attempts])
+            for one in work:
+                if one.attempts:
+                    self.hints.send([one.entry_id])
             log.info("hinted_again", entries=len(work))
-        return pages
+        return tuple(one.entry_id for one in overdue if one.stage == FETCH)
 
     def send(self, entry_ids: Sequence[EntryId]) -> None:
         """Hint at entries, a batch a job."""

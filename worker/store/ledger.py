@@ -5,6 +5,7 @@ under SIGKILL), and an entry still ends in exactly one outcome. Each method is o
 and may run twice.
 """
 
+import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -24,11 +25,21 @@ Fields = Mapping[str, str | float]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Started:
-    """The lease of one stage of one entry. ``page`` is its place in the archive, if it has one."""
+    """The lease of one stage of one entry."""
 
     entry: Entry
     attempt: int  # 1 for the first
-    page: str
+    page: str  # its place in the archive; empty when it has none
+    token: str  # of this lease: once another worker has begun, what comes under it is late
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overdue:
+    """An entry whose lease ran out, leased again for its finder."""
+
+    entry_id: EntryId
+    stage: str
+    attempts: int  # of this stage so far
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +52,9 @@ class LedgerRow:
     reason: str
     story_id: str
     attempts: int
-    error: str
+    page: str  # its place in the archive, once it has one
+    error: str  # of the last attempt
+    trace: str  # where that came from, when nobody foresaw it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +110,7 @@ class Ledger:
         Returns: the lease; ``Outcome.QUARANTINED`` when this was one attempt too many; None when
             there is nothing to do (settled, in another stage, or somebody else's).
         """
-        k = self._keys
+        k, token = self._keys, secrets.token_hex(4)
         answer = self._scripts.run(
             "start",
             [k.entry(entry_id), k.pending, k.counts, k.quarantine],
@@ -107,6 +120,7 @@ class Ledger:
                 "now": now,
                 "lease": self._lease_s,
                 "attempts": self._attempts,
+                "token": token,
             },
         )
         if answer[0] == b"quarantined":
@@ -115,18 +129,31 @@ class Ledger:
             return None
         fields = _text_map(answer[2:])
         return Started(
-            entry=_entry(entry_id, fields), attempt=int(answer[1]), page=fields.get("page", "")
+            entry=_entry(entry_id, fields),
+            attempt=int(answer[1]),
+            page=fields.get("page", ""),
+            token=token,
         )
 
-    def advance(self, entry_id: EntryId, page: str, *, now: float) -> bool:
-        """Note that the page is archived (or, when empty, cannot be had): on to the next stage."""
-        return self._note(
-            entry_id, now + self._lease_s, {"stage": WORK, "attempts": 0, "page": page, "error": ""}
-        )
+    def advance(self, entry_id: EntryId, page: str, *, now: float, token: str = "") -> bool:
+        """Note that the page is archived (or, when empty, cannot be had): on to the next stage.
 
-    def defer(self, entry_id: EntryId, error: str, *, due_at: float) -> bool:
-        """Note why an attempt failed and when reconcile may try again."""
-        return self._note(entry_id, due_at, {"error": error})
+        Args:
+            entry_id: of the entry.
+            page: its place in the archive.
+            now: Unix seconds.
+            token: of the lease under which this was done; empty for none.
+
+        Returns: False when that lease is another one's by now, or the entry has its outcome.
+        """
+        fields: Fields = {"stage": WORK, "attempts": 0, "page": page, "error": "", "trace": ""}
+        return self._note(entry_id, now + self._lease_s, fields, token)
+
+    def defer(
+        self, entry_id: EntryId, error: str, *, due_at: float, trace: str = "", token: str = ""
+    ) -> bool:
+        """Note why an attempt failed and when reconcile may try again; the rest as for advance."""
+        return self._note(entry_id, due_at, {"error": error, "trace": trace}, token)
 
     def settle(
         self,
@@ -136,10 +163,20 @@ class Ledger:
         reason: str = "",
         story_id: StoryId | None = None,
         lang: str = "",
+        token: str = "",
     ) -> str:
         """Give an entry its outcome, unless it has one.
 
-        Returns: the outcome that it has now; empty for an unknown entry.
+        Args:
+            entry_id: of the entry.
+            outcome: which one.
+            reason: why, in one word.
+            story_id: where it is attached, if it is.
+            lang: of the article; empty when that is unknown.
+            token: of the lease under which this was done; empty for none.
+
+        Returns: the outcome that it has now; empty for an unknown entry, and for a late result of one
+            that has none yet.
         """
         k = self._keys
         answer: bytes = self._scripts.run(
@@ -147,6 +184,7 @@ class Ledger:
             [k.entry(entry_id), k.pending, k.counts, k.langs],
             {
                 "id": entry_id,
+                "token": token,
                 "outcome": outcome.value,
                 "reason": reason,
                 "fields": ["story", story_id] if story_id else [],
@@ -166,13 +204,22 @@ class Ledger:
 
     @store_errors()
     def renew(self, entry_ids: Iterable[EntryId], *, now: float) -> None:
-        """Keep the leases of entries that this process is busy with."""
+        """Keep the leases of entries that somebody is busy with. Never shortens a wait."""
         due = {str(entry_id): now + self._lease_s for entry_id in entry_ids}
         if due:
-            self._client.zadd(self._keys.pending, due, xx=True)
+            self._client.zadd(self._keys.pending, due, xx=True, gt=True)
 
-    def overdue(self, *, now: float, limit: int) -> tuple[tuple[EntryId, str], ...]:
-        """Return entries whose lease ran out with their stage, leased again for the caller."""
+    def hand_back(self, entry_ids: Sequence[EntryId], *, now: float) -> int:
+        """End the leases of entries that a worker will not finish: they are due at once.
+
+        Returns: how many. Those with an outcome, or waiting longer for an attempt, are left alone.
+        """
+        keys = [self._keys.pending, *(self._keys.entry(entry_id) for entry_id in entry_ids)]
+        arguments = {"now": now, "lease": self._lease_s, "ids": list(entry_ids)}
+        return int(self._scripts.run("hand_back", keys, arguments))
+
+    def overdue(self, *, now: float, limit: int) -> tuple[Overdue, ...]:
+        """Return entries whose lease ran out, leased again for the caller."""
         found = self._scripts.run(
             "overdue",
             [self._keys.pending],
@@ -183,7 +230,10 @@ class Ledger:
                 "entry_prefix": self._keys.entry_prefix,
             },
         )
-        return tuple((EntryId(raw.decode()), stage.decode()) for raw, stage in found)
+        return tuple(
+            Overdue(entry_id=EntryId(raw.decode()), stage=stage.decode(), attempts=int(attempts))
+            for raw, stage, attempts in found
+        )
 
     def release(self, entry_id: EntryId, *, now: float, drop: bool = False) -> bool:
         """Take an entry out of quarantine: for another round of attempts, or dropped for good."""
@@ -210,7 +260,9 @@ class Ledger:
             reason=fields.get("reason", ""),
             story_id=fields.get("story", ""),
             attempts=int(fields.get("attempts", "0")),
+            page=fields.get("page", ""),
             error=fields.get("error", ""),
+            trace=fields.get("trace", ""),
         )
 
     @store_errors()
@@ -231,12 +283,12 @@ class Ledger:
         counts = {name.decode(): int(value) for name, value in raw.items()}
         return {**counts, "pending": pending, "held": held}
 
-    def _note(self, entry_id: EntryId, due_at: float, fields: Fields) -> bool:
+    def _note(self, entry_id: EntryId, due_at: float, fields: Fields, token: str) -> bool:
         return bool(
             self._scripts.run(
                 "advance",
                 [self._keys.entry(entry_id), self._keys.pending],
-                {"id": entry_id, "due": due_at, "fields": _flat(fields)},
+                {"id": entry_id, "token": token, "due": due_at, "fields": _flat(fields)},
             )
         )
 

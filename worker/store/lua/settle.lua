@@ -1,13 +1,15 @@
 -- Give an entry its one outcome and take it off the ledger.
 --
 -- KEYS[1] {ns}:entry:<id>  KEYS[2] {ns}:pending  KEYS[3] {ns}:counts  KEYS[4] {ns}:langs
--- ARGV[1] map: id, outcome, reason, fields (flat name, value list), lang ('' for none), ttl (s)
--- return  the outcome that the entry has now: the given one, or the one that it had before
+-- ARGV[1] map: id, token, outcome, reason, fields (flat name, value list), lang ('' for none), ttl (s)
+-- return  the outcome that the entry has now: the given one, or the one that it had before; '' when the
+--         result is late and it has none
+--@include lease
 local KEPT = {'feed', 'article', 'page', 'seen_at'}
 local a = cmsgpack.unpack(ARGV[1])
 local had = redis.call('HMGET', KEYS[1], 'outcome', 'stage')
 if had[1] then return had[1] end
-if not had[2] then return '' end
+if not had[2] or is_late(KEYS[1], a.token) then return '' end
 local settled = {'outcome', a.outcome, 'reason', a.reason, 'stage', 'done', unpack(a.fields)}
 if a.outcome == 'attached' then
   -- Its article has the rest. Written anew, for Redis packs no hash again that had a long value.
@@ -20,7 +22,7 @@ if a.outcome == 'attached' then
   end
   redis.call('DEL', KEYS[1])
 else
-  redis.call('HDEL', KEYS[1], 'summary', 'running', 'error')
+  redis.call('HDEL', KEYS[1], 'summary', 'running', 'token', 'error', 'trace')
 end
 redis.call('HSET', KEYS[1], unpack(settled))
 redis.call('EXPIRE', KEYS[1], a.ttl)
