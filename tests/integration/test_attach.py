@@ -190,6 +190,29 @@ def test_article_is_not_matched_after_the_window_and_every_key_has_an_end(
     assert set(without_end) <= lives_on
 
 
+def test_story_that_outlives_its_articles_lists_those_that_are_left_and_counts_all(
+    context: Context,
+) -> None:
+    """Articles expire one by one; a story that never ends forgets them and keeps their number."""
+    told = [
+        _attach(context, f"n{at}", (QUAKE, QUAKE_TOLD_AGAIN)[at % 2], at=NOW + 3 * at * DAY_S)
+        for at in range(11)
+    ]
+    (story_id,) = {one.story_id for one in told}
+    assert story_id is not None
+    for at in range(3):  # as Redis does when their retention is over
+        context.client.delete(context.keys.article("en", _id(f"n{at}")))
+    assert _is_sound(context)
+    _attach(context, "n11", QUAKE_TOLD_AGAIN, at=NOW + 33 * DAY_S)
+    _attach(context, "n12", QUAKE, at=NOW + 36 * DAY_S)
+    listed = [article.ref for article in context.stories.members(story_id)]
+    story = context.stories.story(story_id)
+    assert story is not None
+    assert (story.articles, listed) == (13, [f"n{at}" for at in range(3, 13)])
+    assert context.client.zcard(context.keys.members(story_id)) == 10
+    assert _is_sound(context)
+
+
 def test_document_frequencies_when_the_first_article_has_no_terms_then_have_an_end_all_the_same(
     context: Context,
 ) -> None:

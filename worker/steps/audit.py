@@ -68,8 +68,11 @@ def _ledger_offences(before: dict[str, int], after: dict[str, int], articles: in
 
 
 def _story_offences(story: StoryCount) -> Iterator[str]:
-    if story.size != len(story.members) or not story.size:
-        yield f"story {story.story_id}: counts {story.size} articles, has {len(story.members)}"
+    if story.size != len(story.members) + story.past or not story.size:
+        yield (
+            f"story {story.story_id}: counts {story.size} articles, has {len(story.members)} "
+            f"and {story.past} that expired"
+        )
     if story.own_accounts + story.copies != story.size:
         yield (
             f"story {story.story_id}: {story.own_accounts} own accounts and {story.copies} "

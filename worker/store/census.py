@@ -20,6 +20,7 @@ class StoryCount:
     story_id: StoryId
     size: int
     copies: int
+    past: int  # articles that expired and left the list of members
     members: tuple[ArticleId, ...]
     own_accounts: int  # over all publishers
     strangers: tuple[ArticleId, ...]  # members whose record names another story
@@ -87,6 +88,7 @@ class Census:
                     story_id=story_id,
                     size=story.size,
                     copies=story.copies,
+                    past=story.past,
                     members=members,
                     own_accounts=1 if single else sum(int(count) for count in own),
                     strangers=self._strangers(lang, story_id, members),

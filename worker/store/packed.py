@@ -39,6 +39,7 @@ class StoryRecord(NamedTuple):
     founder: bytes  # article id
     source: bytes  # the founder's publisher
     title: bytes
+    past: int  # articles that expired and left the list of members
 
     @classmethod
     def unpack(cls, raw: bytes) -> "StoryRecord":

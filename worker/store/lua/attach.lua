@@ -23,6 +23,7 @@
 --@include texts
 local RECENT = 512         -- attaches remembered for that check; older probes must be repeated
 local TRIM = 16            -- expired stories taken off the list at most by one attach
+local FORGET = 2           -- expired articles taken off a story's list by one attach: more than come
 local a = cmsgpack.unpack(ARGV[1])
 local prefix = a.prefix
 local article_key = prefix .. 'article:' .. a.article
@@ -56,7 +57,7 @@ local opens = a.version == 0
 local story = read_record(story_key)
 if opens then
   if story then return {'taken'} end
-  story = {0, 0, 0, a.at, a.at, '', a.now, a.article, a.source, a.title}
+  story = {0, 0, 0, a.at, a.at, '', a.now, a.article, a.source, a.title, 0}
 elseif not story or #story == 1 or (a.version >= 0 and story[1] ~= a.version) then
   return {'conflict'}
 end
@@ -102,6 +103,14 @@ story[1], story[2] = story[1] + 1, story[2] + 1
 if copied then story[3] = story[3] + 1 end
 story[4], story[5] = math.min(story[4], a.at), math.max(story[5], a.at)
 if a.exemplars ~= '' then story[6] = a.exemplars end
+if a.now - story[7] > a.ttl then -- a story that outlives its articles
+  for _, id in ipairs(redis.call('ZRANGE', members_key, 0, FORGET - 1)) do
+    if redis.call('EXISTS', prefix .. 'article:' .. id) == 0 then
+      redis.call('ZREM', members_key, id)
+      story[11] = story[11] + 1
+    end
+  end
+end
 redis.call('SET', story_key, cmsgpack.pack(story), 'EX', a.ttl)
 redis.call('ZADD', prefix .. 'stories', a.now, a.story)
 local expired = redis.call('ZRANGEBYSCORE', prefix .. 'stories', '-inf', a.now - a.ttl,

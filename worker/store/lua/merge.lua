@@ -41,7 +41,7 @@ end
 
 into[1], into[2], into[3] = into[1] + 1, into[2] + from[2], into[3] + from[3]
 into[4], into[5] = math.min(into[4], from[4]), math.max(into[5], from[5])
-into[6], into[7] = a.exemplars, math.min(into[7], from[7])
+into[6], into[7], into[11] = a.exemplars, math.min(into[7], from[7]), into[11] + from[11]
 redis.call('SET', key('story', a.into), cmsgpack.pack(into), 'EX', a.ttl)
 redis.call('SET', key('story', a.from), cmsgpack.pack({a.into}), 'EX', a.ttl)
 redis.call('ZREM', prefix .. 'stories', a.from)

@@ -2,7 +2,8 @@
 --
 -- An article: story, root (the first of its family to come, '' for that one), entry, source,
 --   published_at, then what no script reads.
--- A story: version, size, copies, first_at, last_at, exemplars, opened_at, founder, its source, title.
+-- A story: version, size, copies, first_at, last_at, exemplars, opened_at, founder, its source, title,
+--   past (how many of its articles expired and left its list of members).
 -- A story that was merged into another one: that one's id, alone.
 local MERGED = 0x91 -- the first byte of a list of one
 

@@ -18,7 +18,7 @@ local prefix = a.prefix
 local function key(name, id) return prefix .. name .. ':' .. id end
 
 local story = read_record(key('story', a.story))
-if not story or story[1] ~= a.version or story[2] > MOST then return 0 end
+if not story or story[1] ~= a.version or story[2] > MOST or story[11] > 0 then return 0 end
 if redis.call('EXISTS', key('story', a.opens)) == 1 then return 0 end
 local goes, members = {}, redis.call('ZRANGE', key('members', a.story), 0, -1, 'WITHSCORES')
 for _, id in ipairs(a.moved) do goes[id] = true end
@@ -28,7 +28,7 @@ for i = 1, #members, 2 do
   if not records[i] then return 0 end
 end
 
-local new = {1, 0, 0, math.huge, 0, a.go, a.now, '', '', ''}
+local new = {1, 0, 0, math.huge, 0, a.go, a.now, '', '', '', 0}
 redis.call('DEL', key('sources', a.story))
 for i = 1, #members, 2 do
   local id, record, at = members[i], records[i], tonumber(members[i + 1])
