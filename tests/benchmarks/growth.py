@@ -37,6 +37,7 @@ from worker.store.index import stamp
 from worker.store.packed import TEXT_WIDTH, text_record
 from worker.store.scripts import script_text
 
+EVENTS_KEPT = 100_000
 STEPS = 4  # in which a window of virtual time passes
 
 
@@ -327,11 +328,13 @@ def windows(bench: Bench) -> Mapping[str, Figure]:
 
     Redis's own clock does not follow ours, so after each step of virtual time the rest of every
     key's life is shortened by that step: what would have expired, expires. Stories are kept for
-    one window here, so that all there is must come to a level.
+    one window here, and the stream of events, which keeps a number and not a time, is full from
+    the beginning, so that all there is must come to a level.
     """
     size = bench.sizes.window
     days = bench.settings.index.window_days
     stream = bench.fresh(**{"ledger.retention_days": days})
+    _fill_events(bench.client)
     sketches = bench.corpus.sketches()
     step_s = bench.params.window_s / STEPS
     levels = []
@@ -354,6 +357,17 @@ def windows(bench: Bench) -> Mapping[str, Figure]:
             must="≤ 2",
         )
     }  # fmt: skip
+
+
+def _fill_events(client: redis.Redis) -> None:
+    """Put as many events into the stream as worker/store/lua/events.lua keeps."""
+    event = {"type": "article_attached", "story": f"{LANG}-0123456789ab", "article": "0" * 16,
+             "original": "", "at": str(START_AT)}  # fmt: skip
+    for _ in range(EVENTS_KEPT // 1_000):
+        with client.pipeline(transaction=False) as pipe:
+            for _ in range(1_000):
+                pipe.xadd(f"{{live:{LANG}}}:events", event)  # type: ignore[arg-type]
+            pipe.execute()
 
 
 def _pass(client: redis.Redis, seconds: float) -> None:
