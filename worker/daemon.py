@@ -26,8 +26,6 @@ Act = Callable[[], Work]
 
 TICK_S = 0.2  # how long a due feed or a fetched page waits at most
 RECONCILE_S = 1.0
-# Longer than any poll may take: two hops of waiting for the host and the feed's deadline.
-POLL_LEASE_S = 120.0
 # Entries whose pages one poller holds at a time; more stay on the ledger, due a lease later.
 MOST_PAGES = 1_000
 
@@ -42,7 +40,7 @@ class PollLoop:
     context: Context
     steps: PollSteps
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
-    _polling: int = 0
+    _polling: set[Lease] = field(default_factory=set)
     _pages: set[EntryId] = field(default_factory=set)
     _fetched: list[EntryId] = field(default_factory=list)
 
@@ -90,21 +88,22 @@ class PollLoop:
                 await asyncio.sleep(wait_s)
 
     async def _poll_due(self) -> None:
-        free = self.context.settings.poll.concurrency - self._polling
+        settings = self.context.settings
+        free = settings.poll.concurrency - len(self._polling)
         if free <= 0 or len(self._pages) >= MOST_PAGES:
             return
         leases = await asyncio.to_thread(
-            self.context.feeds.due, now=time.time(), lease_s=POLL_LEASE_S, limit=free
+            self.context.feeds.due, now=time.time(), lease_s=settings.ledger.lease_s, limit=free
         )
         for lease in leases:
-            self._polling += 1
+            self._polling.add(lease)
             self._spawn(self._poll(lease))
 
     async def _poll(self, lease: Lease) -> None:
         try:
             self._fetch_all(await self.steps.poller.poll(lease))
         finally:
-            self._polling -= 1
+            self._polling.discard(lease)
 
     def _fetch_all(self, entry_ids: Sequence[EntryId]) -> None:
         for entry_id in entry_ids:
@@ -129,7 +128,11 @@ class PollLoop:
         self._fetch_all(await asyncio.to_thread(self.context.reconciler.run, now=time.time()))
 
     async def _renew(self) -> None:
-        await asyncio.to_thread(self.context.ledger.renew, tuple(self._pages), now=time.time())
+        now, lease_s = time.time(), self.context.settings.ledger.lease_s
+        await asyncio.to_thread(self.context.ledger.renew, tuple(self._pages), now=now)
+        await asyncio.to_thread(
+            self.context.feeds.keep, tuple(self._polling), now=now, lease_s=lease_s
+        )
 
     def _spawn(self, work: Work) -> None:
         task = asyncio.create_task(self._guarded(work))

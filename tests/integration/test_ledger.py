@@ -19,13 +19,13 @@ def _balanced(context: Context) -> bool:
     return audit(context.ledger, context.stories, context.census).balanced
 
 
-def _feed_claim(context: Context, clock: Clock, **changes: object) -> FeedClaim:
+def _feed_claim(context: Context, clock: Clock, *, token: str = "") -> FeedClaim:
     context.feeds.add(Feed(feed_id=FEED, url="https://example.org/feed"))
     lease = context.feeds.due(now=clock(), lease_s=60.0, limit=1)[0]
     feed = Feed(feed_id=FEED, url="https://example.org/feed", polled_at=clock())
     return FeedClaim(
         feed_id=FEED,
-        poll=float(changes.get("poll", lease.poll)),  # type: ignore[arg-type]
+        token=token or lease.token,
         next_poll_at=clock() + 3_600,
         fields={**poll_fields(feed), "etag": '"v1"'},
         listed_all=True,
@@ -67,11 +67,28 @@ def test_claim_when_lease_was_stolen_then_validators_stay_and_entries_count(
 ) -> None:
     """A slow poller's entries are true; its validators may be older than those stored since."""
     clock = Clock()
-    late = _feed_claim(context, clock, poll=clock() + 1)
+    late = _feed_claim(context, clock, token="another")
     assert context.ledger.claim([an_entry("one")], now=clock(), feed=late) != ()
     feed = context.feeds.get(FEED)
     assert feed is not None
     assert feed.validators.etag == ""
+
+
+def test_lease_of_a_feed_is_kept_by_its_poller_and_lost_to_the_next_one(context: Context) -> None:
+    """A poll may take longer than a lease; one whose poller died is taken up after one."""
+    clock, feeds = Clock(), context.feeds
+    feeds.add(Feed(feed_id=FEED, url="https://example.org/feed"))
+    mine = feeds.due(now=clock(), lease_s=LEASE_S, limit=1)
+    clock.move(LEASE_S - 1)
+    assert feeds.keep(mine, now=clock(), lease_s=LEASE_S) == 1
+    clock.move(LEASE_S - 1)
+    assert feeds.due(now=clock(), lease_s=LEASE_S, limit=1) == ()
+    clock.move(2)
+    (theirs,) = feeds.due(now=clock(), lease_s=LEASE_S, limit=1)
+    assert feeds.keep(mine, now=clock(), lease_s=LEASE_S) == 0
+    feeds.remove(FEED)
+    assert feeds.keep([theirs], now=clock(), lease_s=LEASE_S) == 0
+    assert feeds.get(FEED) is None
 
 
 def test_entry_still_listed_when_its_record_expired_then_is_not_new(context: Context) -> None:

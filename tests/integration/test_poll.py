@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from outlet import (
+    LATER_S,
     Site,
     feed_of,
     follow,
@@ -135,6 +136,7 @@ def test_feed_when_gone_then_is_never_asked_again(context: Context, site: Site) 
 
     with_steps(context, act)
     assert feed_of(context, name).gone
+    assert context.feeds.due(now=time.time() + LATER_S, lease_s=60.0, limit=1) == ()
     assert "410" in feed_of(context, name).error
     assert site.paths() == ["/feed"]
 

@@ -24,6 +24,7 @@ ACCEPT_FEED = (
 )
 NOT_MODIFIED = 304
 GONE = 410
+NEVER = 253_402_300_799.0  # the last second of the year 9999
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,9 +122,11 @@ class Poller:
         due_at = next_poll_at(
             now, self.policy, wish_s=wish_s, failures=feed.failures, draw=self.draw()
         )
+        if feed.gone:
+            due_at = NEVER
         claim = FeedClaim(
             feed_id=feed.feed_id,
-            poll=lease.poll,
+            token=lease.token,
             next_poll_at=due_at,
             fields=poll_fields(replace(feed, interval_s=due_at - now)),
             listed_all=entries is not None,

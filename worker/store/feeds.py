@@ -1,6 +1,7 @@
 """The feeds of a namespace: the poll schedule, and what is known of each."""
 
-from collections.abc import Mapping
+import secrets
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import redis
@@ -13,10 +14,10 @@ from worker.store.scripts import Scripts
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
-    """The right to poll one feed until ``poll``; the number proves it when the result comes."""
+    """The right to poll one feed; the token proves it when the result comes."""
 
     feed_id: FeedId
-    poll: float
+    token: str
 
 
 class Feeds:
@@ -52,12 +53,24 @@ class Feeds:
 
     def due(self, *, now: float, lease_s: float, limit: int) -> tuple[Lease, ...]:
         """Lease the feeds whose time has come, at most ``limit``, the longest overdue first."""
-        leased = self._scripts.run(
-            "due", [self._keys.feeds], {"now": now, "lease": lease_s, "limit": limit}
-        )
-        return tuple(
-            Lease(feed_id=FeedId(feed_id.decode()), poll=float(poll)) for feed_id, poll in leased
-        )
+        token = secrets.token_hex(4)
+        arguments = {
+            "now": now,
+            "lease": lease_s,
+            "limit": limit,
+            "token": token,
+            "feed_prefix": self._keys.feed_prefix,
+        }
+        leased = self._scripts.run("due", [self._keys.feeds], arguments)
+        return tuple(Lease(feed_id=FeedId(raw.decode()), token=token) for raw in leased)
+
+    def keep(self, leases: Iterable[Lease], *, now: float, lease_s: float) -> int:
+        """Keep the leases of feeds that this process polls; return how many are still its own."""
+        held = [(lease.feed_id, lease.token) for lease in leases]
+        if not held:
+            return 0
+        arguments = {"leases": held, "until": now + lease_s, "feed_prefix": self._keys.feed_prefix}
+        return int(self._scripts.run("keep", [self._keys.feeds], arguments))
 
     @store_errors()
     def get(self, feed_id: FeedId) -> Feed | None:

@@ -11,7 +11,7 @@ explains why attach and settle are therefore two idempotent scripts and not one.
 | {ns}:langs                    | set    | languages that have stories                              | as the namespace      |
 | {ns}:counts                   | hash   | claimed, attached, duplicate, rejected, rejected:<why>   | as the namespace      |
 | {ns}:feeds                    | zset   | feed id -> when it may be polled next                    | until removed         |
-| {ns}:feed:<id>                | hash   | address, validators, title, health                       | until removed         |
+| {ns}:feed:<id>                | hash   | address, validators, title, health, lease                | until removed         |
 | {ns}:listed:<id>              | set    | entry ids of the feed's last full response               | until removed         |
 | {ns}:pending                  | zset   | entry id -> end of its lease                             | until settled         |
 | {ns}:entry:<id>               | hash   | the ledger entry, its stage, attempts and outcome        | retention once settled|
@@ -96,6 +96,11 @@ class Keys:
     def feed(self, feed_id: FeedId) -> str:
         """Return the key of one feed's state."""
         return self._ns(f"feed:{feed_id}")
+
+    @property
+    def feed_prefix(self) -> str:
+        """What scripts put before a feed id that they found in `feeds`."""
+        return self._ns("feed:")
 
     def listed(self, feed_id: FeedId) -> str:
         """Return the key of the entry ids that the feed listed last."""

@@ -62,7 +62,7 @@ class FeedClaim:
     """What a claim writes about the feed that listed the entries."""
 
     feed_id: FeedId
-    poll: float  # the score that the poll was leased with
+    token: str  # of the lease to poll it
     next_poll_at: float
     fields: Fields
     listed_all: bool  # the response was a whole document, not a 304
@@ -95,7 +95,7 @@ class Ledger:
             "entries": [(e.entry_id, _flat(_entry_fields(e))) for e in entries],
             "listed_all": feed is not None and feed.listed_all,
             "feed_id": feed_id,
-            "poll": feed.poll if feed else 0.0,
+            "token": feed.token if feed else "",
             "next_poll_at": feed.next_poll_at if feed else 0.0,
             "feed": _flat(feed.fields) if feed else [],
         }

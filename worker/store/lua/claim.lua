@@ -4,8 +4,8 @@
 -- KEYS[1] {ns}:counts  KEYS[2] {ns}:pending  KEYS[3] {ns}:feeds  KEYS[4] {ns}:feed:<id>
 -- KEYS[5] {ns}:listed:<id>  KEYS[6..] {ns}:entry:<id> of each entry, in order
 -- ARGV[1]  map: now, lease, entries ({id, fields (flat)} ...), listed_all (false: keep the old list),
---            feed_id ('' for entries that no feed lists), poll (score that the poll was leased with),
---            next_poll_at, feed (flat name, value list)
+--            feed_id ('' for entries that no feed lists), token (of the lease to poll it), next_poll_at,
+--            feed (flat name, value list)
 -- return   the ids that are new, in order
 --
 -- Twice: the second call finds every entry known and returns none; reconcile then finds them.
@@ -24,10 +24,10 @@ end
 if #new > 0 then redis.call('HINCRBY', KEYS[1], 'claimed', #new) end
 if a.feed_id == '' then return new end
 
--- The lease was stolen if the schedule says another time: a slow poller must not overwrite newer
--- validators. Its entries were claimed above all the same: they are true, whoever saw them.
-local scheduled = redis.call('ZSCORE', KEYS[3], a.feed_id)
-if not scheduled or math.abs(tonumber(scheduled) - a.poll) > 0.001 then return new end
+-- A slow poller whose lease was stolen must not overwrite newer validators. Its entries were claimed
+-- above all the same: they are true, whoever saw them.
+if redis.call('HGET', KEYS[4], 'lease') ~= a.token then return new end
+redis.call('HDEL', KEYS[4], 'lease')
 if a.listed_all then
   redis.call('DEL', KEYS[5])
   for _, entry in ipairs(a.entries) do redis.call('SADD', KEYS[5], entry[1]) end
