@@ -26,8 +26,11 @@ Act = Callable[[], Work]
 
 TICK_S = 0.2  # how long a due feed or a fetched page waits at most
 RECONCILE_S = 1.0
-# Entries whose pages one poller holds at a time; more stay on the ledger, due a lease later.
-MOST_PAGES = 1_000
+# What one poller holds at a time, most of it waiting for its host's turn, some kilobytes each: the
+# feeds and pages of one slow host must not fill it. More stays on the ledger, due a lease later.
+MOST_FEEDS = 4_096
+MOST_PAGES = 4_096
+DUE_AT_ONCE = 64  # feeds leased by one script call
 
 
 # --- poll -----------------------------------------------------------------------------------
@@ -75,25 +78,26 @@ class PollLoop:
             await self._send_hints()
 
     async def _every(self, seconds: float, act: Act) -> None:
-        """Repeat one act; a lost Redis is named and waited for, longer each time."""
+        """Repeat one act; what is lacking, Redis or files to open, is named and waited for."""
         waits = back_offs()
         while True:
             try:
                 await act()
                 waits = back_offs()
                 await asyncio.sleep(seconds)
-            except StoreError as e:
+            except (StoreError, OSError) as e:
                 wait_s = next(waits)
-                log.error("redis_unreachable", error=str(e), retry_in_s=wait_s)
+                what = "redis_unreachable" if isinstance(e, StoreError) else "system_refuses"
+                log.error(what, error=str(e), retry_in_s=wait_s)
                 await asyncio.sleep(wait_s)
 
     async def _poll_due(self) -> None:
-        settings = self.context.settings
-        free = settings.poll.concurrency - len(self._polling)
+        free = min(MOST_FEEDS - len(self._polling), DUE_AT_ONCE)
         if free <= 0 or len(self._pages) >= MOST_PAGES:
             return
+        lease_s = self.context.settings.ledger.lease_s
         leases = await asyncio.to_thread(
-            self.context.feeds.due, now=time.time(), lease_s=settings.ledger.lease_s, limit=free
+            self.context.feeds.due, now=time.time(), lease_s=lease_s, limit=free
         )
         for lease in leases:
             self._polling.add(lease)

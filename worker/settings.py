@@ -54,7 +54,6 @@ class PollSettings(Section):
     min_interval_s: Positive = 900.0
     max_interval_s: Positive = 86_400.0
     jitter: Share = 0.1
-    concurrency: Annotated[int, Field(ge=1, le=1_000)] = 32
 
     @model_validator(mode="after")
     def _ordered(self) -> "PollSettings":
@@ -74,6 +73,7 @@ class FetchSettings(Section):
     feed_max_bytes: Annotated[int, Field(ge=1_024)] = 10 * 2**20
     page_max_bytes: Annotated[int, Field(ge=1_024)] = 5 * 2**20
     host_gap_s: Annotated[float, Field(ge=0)] = 1.0
+    concurrency: Annotated[int, Field(ge=1, le=1_000)] = 64
     allow_private: tuple[str, ...] = ()
 
 

@@ -179,6 +179,7 @@ async def poll_steps(context: Context) -> AsyncIterator[PollSteps]:
         max_bytes=max(s.fetch.feed_max_bytes, s.fetch.page_max_bytes),
         allow_private=s.fetch.allow_private,
         host_gap_s=s.fetch.host_gap_s,
+        concurrency=s.fetch.concurrency,
     )
     sandbox = Sandbox(workers=FEED_DECODERS, cpu_s=FEED_CPU_S, memory_mb=FEED_MEMORY_MB)
     async with Fetcher(policy) as fetcher, sandbox:

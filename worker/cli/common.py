@@ -1,5 +1,6 @@
 """What every command shares: the global options, the context, and how answers are printed."""
 
+import contextlib
 import json
 import os
 import sys
@@ -8,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import structlog
 import typer
@@ -96,8 +97,25 @@ def set_up_logging(settings: LogSettings) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(levels[settings.level]),
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(file=_Log(sys.stderr)),  # type: ignore[arg-type]
     )
+
+
+@dataclass(frozen=True, eq=False)  # structlog keeps its locks by weak references to streams
+class _Log:
+    """A stream that goes on when its disk is full: a lost line is better than a lost entry."""
+
+    stream: TextIO
+
+    def write(self, text: str) -> None:
+        """Write a line, if that is possible."""
+        with contextlib.suppress(OSError):
+            self.stream.write(text)
+
+    def flush(self) -> None:
+        """Bring it to its file, if that is possible."""
+        with contextlib.suppress(OSError):
+            self.stream.flush()
 
 
 def print_json(value: object) -> None:

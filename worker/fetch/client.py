@@ -45,6 +45,7 @@ class FetchPolicy:
     ports: tuple[int, ...] = (80, 443, 8080, 8443)
     allow_private: tuple[str, ...] = ()  # hosts, .suffixes, addresses; any port is open on them
     host_gap_s: float = 1.0
+    concurrency: int = 64  # requests in flight, at most one to a host
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,13 +68,14 @@ class Fetcher:
     def __init__(self, policy: FetchPolicy) -> None:
         self._policy = policy
         self._budget = HostBudget(policy.host_gap_s, time.monotonic, asyncio.sleep)
+        self._in_flight = asyncio.Semaphore(policy.concurrency)
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> "Self":
         policy = self._policy
         self._session = aiohttp.ClientSession(
-            # No DNS cache: a name is vetted each time that it is connected to. No limit of our
-            # own: the host budget and the callers' concurrency bound connections.
+            # No DNS cache: a name is vetted each time that it is connected to. No limit of its
+            # own: ours counts what is in flight, and not what waits for its host's turn.
             connector=aiohttp.TCPConnector(
                 resolver=GuardedResolver(policy.allow_private), use_dns_cache=False, limit=0
             ),
@@ -108,7 +110,7 @@ class Fetcher:
             url: an http(s) address without userinfo.
             validators: what an earlier response gave; echoed verbatim, or not at all.
             max_bytes: of the decoded body; the policy's limit holds too.
-            timeout_s: wall clock over all hops, waiting for the host's turn not counted.
+            timeout_s: wall clock over all hops, waiting for a turn not counted.
             accept: the Accept header.
 
         Raises:
@@ -121,7 +123,7 @@ class Fetcher:
         target = self._vetted(url, url)
         for _ in range(MAX_REDIRECTS + 1):
             # Each hop takes its own turn: holding one host while waiting for another can deadlock.
-            async with self._budget.slot(target.host or ""):
+            async with self._budget.slot(target.host or ""), self._in_flight:
                 started = time.monotonic()
                 try:
                     answer = await asyncio.wait_for(self._hop(target, request), left_s)

@@ -8,11 +8,16 @@ fetch/client.
 import asyncio
 import socket
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from worker.errors import FetchError
+
+# As many as there are requests in flight by default: none waits for another one's name.
+LOOK_UPS = 64
 
 # is_global is True for many of these (measured on 3.11), and more in some patch releases of
 # Python 3.10-3.13 than in others; yet no page lives there.
@@ -103,6 +108,9 @@ class GuardedResolver(AbstractResolver):
     def __init__(self, allow: Sequence[str]) -> None:
         """``allow`` lists hosts, ``.suffix`` patterns and addresses that may be private."""
         self._allow = tuple(entry.lower() for entry in allow)
+        # Threads of its own: a name server that does not answer holds one for half a minute, and in
+        # the event loop's own pool every call to Redis would wait behind it.
+        self._pool = ThreadPoolExecutor(LOOK_UPS, thread_name_prefix="look-up")
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
@@ -128,13 +136,16 @@ class GuardedResolver(AbstractResolver):
         """Return all addresses of a host; names under ``localhost`` are loopback (RFC 6761 6.3)."""
         if is_listed(host, (".localhost",)):
             return [_result(host, "127.0.0.1", port, socket.AF_INET)]
-        infos = await asyncio.get_running_loop().getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, family=family, flags=socket.AI_ADDRCONFIG
-        )
+        look_up = partial(
+            socket.getaddrinfo, host, port, family=family, type=socket.SOCK_STREAM,
+            flags=socket.AI_ADDRCONFIG,
+        )  # fmt: skip
+        infos = await asyncio.get_running_loop().run_in_executor(self._pool, look_up)
         return [_result(host, str(info[4][0]), port, info[0]) for info in infos]
 
     async def close(self) -> None:
-        """Nothing to release; aiohttp asks for the method."""
+        """Wait for no look-up that is under way; aiohttp asks for the method."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _result(host: str, ip: str, port: int, family: int) -> ResolveResult:
