@@ -13,9 +13,10 @@ import structlog
 from worker import jobs
 from worker.core.retry import back_offs
 from worker.errors import StoreError
-from worker.hints import hint_worker
 from worker.model import EntryId
+from worker.rqworker import HintWorker
 from worker.steps.prepare import warm_up
+from worker.store.client import store_errors
 from worker.store.feeds import Lease
 from worker.wiring import Context, PollSteps, poll_steps
 
@@ -185,16 +186,17 @@ class WordLists:
             self._loaded |= new
 
 
+@store_errors()
 def work_forever(context: Context) -> None:
-    """Run one RQ worker until SIGTERM, which lets it finish the job in hand."""
+    """Run one RQ worker until SIGTERM, and let it finish the job in hand within the drain time.
+
+    Raises:
+        StoreError: Redis was lost; the supervisor starts this role anew, which waits for it.
+    """
     jobs.set_context(context)
     lists = WordLists(context)
     lists.load_new()
-    settings = context.settings.work
-    worker = hint_worker(
-        context.hints,
-        cpu_s=settings.cpu_s,
-        memory_mb=settings.memory_mb,
-        before_fork=lists.load_new,
+    worker = HintWorker(
+        context.hints, context.ledger, context.settings.work, before_fork=lists.load_new
     )
     worker.work(logging_level="WARNING")

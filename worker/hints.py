@@ -1,64 +1,103 @@
 """RQ, used as a hint: 'these entries wait for you'. Carries ids only; the ledger is the truth.
 
 RQ's defaults are changed where they lose or leak (docs/decisions.md, RQ): JSON instead of pickle;
-jobs may only run what is on the list here, because JSON alone still imports any callable that a
-job names; callbacks and webhooks, which a job hash could name too, are never run; one queue a
-worker, the only way in which RQ keeps a job that a dying worker has popped; no arguments in logs.
+of a job only a few short fields are read, so what else its hash may hold (callbacks, webhooks,
+dependents, a bomb) does not exist; and a job runs one function or none, because JSON alone still
+imports any callable that a job names.
 """
 
-from collections.abc import Callable, Sequence
+import json
+import zlib
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import redis
 from rq import Queue, Worker
-from rq.job import Job
+from rq.exceptions import InvalidJobOperation, NoSuchJobError
+from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
+from rq.utils import import_attribute
 
-from worker.limits import allow_cpu, limit_memory, no_core_file
 from worker.model import EntryId
 from worker.store.client import store_errors
 
 WORK_FUNCTION = "worker.jobs.work"
-_ALLOWED = frozenset({WORK_FUNCTION})
 _JOB_TIMEOUT_S = 60
 _FAILURE_TTL_S = 7 * 86_400  # RQ's own is a year
-_WORKER_TTL_S = 30
-_MAINTENANCE_S = 15
-_MONITOR_S = 5
+# Of one field. The ids of 256 entries, the largest batch allowed, take 6 kB.
+_MOST_BYTES = 2**16
+# What is read of a job. RQ would read thirty fields more, of any size.
+_FIELDS = ("data", "origin", "status", "created_at", "enqueued_at")
 
 
-class ForbiddenJobError(Exception):
-    """A job names a function that hints never carry. Raised and logged inside RQ's worker."""
+class UnreadableJobError(NoSuchJobError):
+    """A job that is no hint. RQ takes it for one that is gone and goes on; worker/sweep.py acts."""
 
 
 class HintJob(Job):
-    """A job that runs only what is on the list."""
+    """A job of which only what makes a hint is read, and that runs only the function of hints."""
 
-    @property
-    def func(self) -> Callable[..., Any] | None:
-        """The function to run.
+    @classmethod
+    def fetch(
+        cls, job_id: str, connection: redis.Redis | None = None, serializer: Any = None
+    ) -> Job:
+        """Return a job.
 
         Raises:
-            ForbiddenJobError: it is not on the list.
+            NoSuchJobError: there is none.
+            UnreadableJobError: there is something else.
         """
-        if self.func_name not in _ALLOWED or self.instance is not None:
-            raise ForbiddenJobError(f"job {self.id} names a function that is not allowed")
-        return super().func  # type: ignore[no-any-return]
+        try:
+            return super().fetch(job_id, connection, serializer)
+        except (ValueError, RecursionError) as e:
+            raise UnreadableJobError(str(e)) from e
+
+    @classmethod
+    def fetch_many(
+        cls,
+        job_ids: Iterable[str],
+        connection: redis.Redis,  # noqa: ARG003 - RQ's signature
+        serializer: Any = None,  # noqa: ARG003
+    ) -> list[Job | None]:
+        """Return none of them: RQ asks for the dependents of a job, and hints have no dependents."""
+        return [None for _ in job_ids]
+
+    def refresh(self) -> None:
+        """Read the job from Redis. Raises as fetch, and ValueError or RecursionError."""
+        fields, too_long = short_fields(self.connection, self.key)
+        if too_long:
+            raise UnreadableJobError(f"too long: {too_long}")
+        if not fields:
+            raise NoSuchJobError(f"no job {self.id}")
+        fields["data"] = _hint_data(fields.get("data", b""))
+        self.restore(fields)
+        self.timeout, self.result_ttl, self.failure_ttl = _JOB_TIMEOUT_S, 0, _FAILURE_TTL_S
 
     @property
-    def success_callback(self) -> None:
-        """Hints have none."""
+    def func(self) -> Callable[..., Any]:
+        """The function of hints; what a job names is never imported."""
+        return import_attribute(WORK_FUNCTION)
 
-    @property
-    def failure_callback(self) -> None:
-        """Hints have none."""
+    def _fetch_status(self) -> JobStatus:
+        """Return the status in Redis; one that RQ does not know counts as none."""
+        try:
+            return super()._fetch_status()
+        except (ValueError, redis.ResponseError) as e:
+            raise InvalidJobOperation(f"job {self.id} has no status: {e}") from e
 
-    @property
-    def stopped_callback(self) -> None:
-        """Hints have none."""
 
-    def send_webhooks(self, status: Any, *, exc_string: str | None = None) -> None:
-        """Send nothing: RQ's webhooks open any address that a job hash names."""
+class HintQueue(Queue):
+    """A queue whose worker does not fall over an id that is no text."""
+
+    @classmethod
+    def lmove(
+        cls, connection: redis.Redis, queue_key: str, timeout: int | None
+    ) -> tuple[str, bytes] | None:
+        """Pop an id into the intermediate list, where worker/sweep.py finds those passed over."""
+        while popped := super().lmove(connection, queue_key, timeout):
+            if popped[1].isascii():
+                return popped  # type: ignore[no-any-return]
+        return None
 
 
 class Hints:
@@ -66,7 +105,7 @@ class Hints:
 
     def __init__(self, client: redis.Redis, namespace: str) -> None:
         self.namespace = namespace
-        self.queue = Queue(
+        self.queue = HintQueue(
             f"samestory-{namespace}",
             connection=client,
             serializer=JSONSerializer,
@@ -99,51 +138,49 @@ class Hints:
         return Worker.count(queue=self.queue) > 0
 
 
-class HintWorker(Worker):
-    """A worker whose horse may use only so much processor time and memory.
+def hinted_at(job: Job) -> tuple[EntryId, ...]:
+    """Return the entries that a job, read as a HintJob, hints at."""
+    return tuple(EntryId(entry_id) for entry_id in job.args[1])
 
-    RQ's own time-out is an ordinary exception raised late: C code delays it and any `except
-    Exception` swallows it. The kernel's limits do neither.
+
+def short_fields(
+    connection: redis.Redis, key: str | bytes
+) -> tuple[dict[str, bytes], dict[str, int]]:
+    """Return the fields of a job hash that are short enough to be read, and the sizes of others.
+
+    Raises:
+        UnreadableJobError: the key holds something else than a hash.
     """
-
-    cpu_s = 20
-    memory_mb = 1_024
-    before_fork: Callable[[], None] | None = None
-
-    def fork_work_horse(self, job: Job, queue: Queue) -> None:
-        """Let the owner prepare what this horse and all later ones share, then fork."""
-        if self.before_fork is not None:
-            self.before_fork()
-        super().fork_work_horse(job, queue)
-
-    def main_work_horse(self, job: Job, queue: Queue) -> None:
-        """Set the limits in the freshly forked horse, then run the job."""
-        limit_memory(self.memory_mb)
-        allow_cpu(self.cpu_s)
-        no_core_file()
-        super().main_work_horse(job, queue)
+    kind = connection.type(key)
+    if kind not in {b"hash", b"none"}:
+        raise UnreadableJobError(f"its key holds a {kind.decode()}")
+    with connection.pipeline(transaction=False) as pipe:
+        for name in _FIELDS:
+            pipe.hstrlen(key, name)
+        sizes = dict(zip(_FIELDS, pipe.execute(), strict=True))
+    too_long = {name: size for name, size in sizes.items() if size > _MOST_BYTES}
+    names = [name for name in _FIELDS if name not in too_long]
+    values = connection.hmget(key, names)
+    return {name: v for name, v in zip(names, values, strict=True) if v is not None}, too_long
 
 
-def hint_worker(
-    hints: Hints, *, cpu_s: int, memory_mb: int, before_fork: Callable[[], None] | None = None
-) -> HintWorker:
-    """Return a worker for one queue, under a random name so that it can restart at once.
+def _hint_data(raw: bytes) -> bytes:
+    """Return the call that a job's data holds, inflated as far as allowed and found to be a hint's.
 
-    Args:
-        hints: the queue.
-        cpu_s: processor time of one job.
-        memory_mb: its memory, beside what the worker has.
-        before_fork: called in the worker, without limits, before each job; must not raise.
+    Raises:
+        UnreadableJobError, ValueError, RecursionError: it is no hint's.
     """
-    worker = HintWorker(
-        [hints.queue],
-        connection=hints.queue.connection,
-        serializer=JSONSerializer,
-        job_class=HintJob,
-        worker_ttl=_WORKER_TTL_S,
-        maintenance_interval=_MAINTENANCE_S,
-        job_monitoring_interval=_MONITOR_S,
-        log_job_description=False,
-    )
-    worker.cpu_s, worker.memory_mb, worker.before_fork = cpu_s, memory_mb, before_fork
-    return worker
+    try:
+        inflater = zlib.decompressobj()
+        data = inflater.decompress(raw, _MOST_BYTES)
+        if inflater.unconsumed_tail:
+            raise UnreadableJobError(f"its data has more than {_MOST_BYTES} bytes when inflated")
+    except zlib.error:
+        data = raw  # RQ takes what is not compressed as it is
+    match json.loads(data):
+        case [str(name), _, _, _] if name != WORK_FUNCTION:
+            raise UnreadableJobError("it names a function that is not allowed")
+        case [_, None, [str(), [*ids]], dict(named)] if not named:
+            if all(isinstance(entry_id, str) for entry_id in ids):
+                return data
+    raise UnreadableJobError("its data is no hint")

@@ -136,7 +136,7 @@ class WorkSettings(Section):
     processes: Annotated[int, Field(ge=0, le=256)] = 0
     cpu_s: Annotated[int, Field(ge=1)] = 20
     memory_mb: Annotated[int, Field(ge=256)] = 1_024
-    drain_s: Positive = 8.0
+    drain_s: Positive = 25.0
 
 
 class WebSettings(Section):

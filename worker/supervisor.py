@@ -92,7 +92,7 @@ class Supervisor:
             except subprocess.TimeoutExpired:
                 all_left = False
                 with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)  # its horse too
+                    os.killpg(process.pid, signal.SIGKILL)  # its horse dies with it
                 process.wait()
         return all_left
 

@@ -18,9 +18,9 @@ from worker import jobs
 from worker.archive.warc import Archive
 from worker.daemon import WordLists
 from worker.decode.lexicon import prior_for
-from worker.hints import hint_worker
 from worker.model import Entry, EntryId, Outcome, Page
-from worker.settings import load_settings
+from worker.rqworker import HintWorker
+from worker.settings import WorkSettings, load_settings
 from worker.steps.audit import audit
 from worker.steps.prepare import warm_up
 from worker.store.ledger import WORK, Started
@@ -69,10 +69,11 @@ def job_context(context: Context) -> Iterator[None]:
 
 
 def _work_off(
-    context: Context, *, cpu_s: int = 20, before_fork: Callable[[], None] | None = None
+    context: Context, *, cpu_s: int = 20, before_fork: Callable[[], None] = lambda: None
 ) -> None:
     """Run every hint that waits, each in a horse of its own."""
-    worker = hint_worker(context.hints, cpu_s=cpu_s, memory_mb=1_024, before_fork=before_fork)
+    settings = WorkSettings(cpu_s=cpu_s)
+    worker = HintWorker(context.hints, context.ledger, settings, before_fork=before_fork)
     worker.work(burst=True, logging_level="CRITICAL")
 
 

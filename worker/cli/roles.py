@@ -24,7 +24,10 @@ from worker.store.client import masked
 from worker.supervisor import Supervisor, follow_parent
 from worker.wiring import Context, redis_address
 
-DRAIN_S = 9.0  # Ctrl-C must end within 10 s, the server's own end included
+# Beyond its drain time, for a worker to end its horse, hand back what is left, and leave.
+LEAVE_S = 3.0
+# Ctrl-C must end `run` within 10 s: this, LEAVE_S, and the server's own end.
+RUN_DRAIN_S = 5.0
 REFRESH_S = 0.25
 DEMO_PORT = 8_781
 # The demonstration's outlets are this machine itself: they need no second between two requests.
@@ -68,6 +71,8 @@ def run(
             sources += demo.feed_urls()
         add_sources(context, sources)
         log = stack.enter_context(_log_file(settings)) if sys.stdout.isatty() else None
+        drain_s = min(settings.work.drain_s, RUN_DRAIN_S)
+        options.overrides += (f"work.drain_s={drain_s}",)  # the last word, for the children
         supervisor = _supervisor(options, url, _processes(settings), log)
         supervisor.add("web", ["web"])
         polls = False
@@ -82,7 +87,7 @@ def run(
                 supervisor.tick()
                 board.refresh()
             board.say("draining: finishing what is in hand")
-            supervisor.stop(DRAIN_S - 1.0)
+            supervisor.stop(drain_s + LEAVE_S)
             board.refresh()
 
 
@@ -113,7 +118,7 @@ def work(
         supervisor = _supervisor(globals_of(ctx), context.redis_url, workers)
         while not stop.wait(REFRESH_S):
             supervisor.tick()
-        supervisor.stop(context.settings.work.drain_s)
+        supervisor.stop(context.settings.work.drain_s + LEAVE_S)
 
 
 def web(ctx: typer.Context) -> None:

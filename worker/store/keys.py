@@ -17,6 +17,7 @@ explains why attach and settle are therefore two idempotent scripts and not one.
 | {ns}:entry:<id>               | hash   | the ledger entry, its stage, attempts and outcome        | retention once settled|
 | {ns}:lines:<publisher>        | string | its newest 1 024 lines: hash of the line + article, u32   | 7 days                |
 | {ns}:quarantine               | zset   | entry id -> when it was given up                         | until retried, dropped|
+| {ns}:unreadable               | zset   | JSON of a job that was no hint -> when; newest 100       | 7 days after the last |
 | {ns:lang}:seq                 | string | attaches so far                                          | as the namespace      |
 | {ns:lang}:recent              | zset   | the newest attaches: story, number -> seq                | retention             |
 | {ns:lang}:stories             | zset   | story id -> when it last moved                           | retention             |
@@ -92,6 +93,11 @@ class Keys:
     def quarantine(self) -> str:
         """The entries given up."""
         return self._ns("quarantine")
+
+    @property
+    def unreadable(self) -> str:
+        """What was taken out of the queue because it was no hint."""
+        return self._ns("unreadable")
 
     def feed(self, feed_id: FeedId) -> str:
         """Return the key of one feed's state."""

@@ -1,0 +1,190 @@
+"""The sweep of RQ's structures: what cannot be read, or is left over, goes; the rest stays."""
+
+import json
+import threading
+import time
+import tracemalloc
+from collections.abc import Iterator
+
+import pytest
+from intruder import QUEUE, push, put_job, put_unreadable
+from rq.registry import StartedJobRegistry
+from structlog.testing import capture_logs
+
+from worker.hints import HintJob, UnreadableJobError
+from worker.model import EntryId
+from worker.rqworker import HintWorker
+from worker.sweep import Sweep
+from worker.wiring import Context
+
+INTERMEDIATE = f"{QUEUE}:intermediate"
+STARTED = "rq:wip:samestory-live"
+REGISTRIES = ("failed", "finished", "deferred", "scheduled", "canceled", "ready")
+LATER = 4e9  # a time far ahead
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    """What the sweep logs is not what these tests are about."""
+    with capture_logs():
+        yield
+
+
+@pytest.fixture
+def sweep(context: Context) -> Sweep:
+    """The sweep of the live queue."""
+    return Sweep(context.hints)
+
+
+def _kept(context: Context) -> dict[str, dict[str, object]]:
+    records = [json.loads(raw) for raw in context.client.zrange("{live}:unreadable", 0, -1)]
+    return {record["job"]: record for record in records}
+
+
+def _put_everywhere(context: Context, job_id: bytes) -> None:
+    push(context.client, job_id)
+    context.client.rpush(INTERMEDIATE, job_id)
+    context.client.zadd(STARTED, {job_id + b":0123": LATER})
+    for registry in REGISTRIES:
+        context.client.zadd(f"rq:{registry}:samestory-live", {job_id: LATER})
+
+
+def _members(context: Context) -> set[bytes]:
+    """Return whatever is in any list or registry of the queue."""
+    found = {*context.client.lrange(QUEUE, 0, -1), *context.client.lrange(INTERMEDIATE, 0, -1)}
+    for registry in ("wip", *REGISTRIES):
+        found.update(context.client.zrange(f"rq:{registry}:samestory-live", 0, -1))
+    return found
+
+
+def test_start_when_jobs_cannot_be_read_then_takes_them_out_of_everything_and_keeps_why(
+    context: Context, sweep: Sweep
+) -> None:
+    """Of each kind of rubbish only a short record is left, and the readable job stays."""
+    reasons = put_unreadable(context.client)
+    for job_id in reasons:
+        _put_everywhere(context, job_id)
+    context.hints.send([EntryId("0" * 16)])
+    (good,) = (raw for raw in context.client.lrange(QUEUE, -1, -1))
+    sweep.everything()
+    assert _members(context) == {good}
+    assert set(context.client.scan_iter("rq:job:*")) == {b"rq:job:" + good}
+    kept = _kept(context)
+    for job_id, reason in reasons.items():
+        name = ascii(job_id.decode("latin-1"))[1:-1]
+        why = str(kept[name]["why"]) if name in kept else ""
+        assert (reason in why) if reason else not why, (name, why)
+    assert str(kept["status"]["fields"]).startswith("{'data': '[\"worker.jobs.work\"")
+    assert all(len(json.dumps(record)) < 6_000 for record in kept.values())
+
+
+def test_records_of_unreadable_jobs_are_bounded_in_number_and_time(
+    context: Context, sweep: Sweep
+) -> None:
+    """However many come, the newest hundred are kept, and a week after the last none."""
+    for number in range(130):
+        put_job(context.client, f"job-{number}", status="garbage")
+        push(context.client, f"job-{number}")
+    sweep.everything()
+    assert (len(_kept(context)), _members(context)) == (100, set())
+    assert 0 < context.client.ttl("{live}:unreadable") <= 7 * 86_400
+
+
+def test_leavings_when_a_popped_job_cannot_be_read_then_takes_it_out(
+    context: Context, sweep: Sweep
+) -> None:
+    """What a running worker passes over is found where RQ has put it: in the intermediate list."""
+    for job_id in put_unreadable(context.client):
+        context.client.rpush(INTERMEDIATE, job_id)
+        context.client.zadd(STARTED, {job_id + b":0123": LATER})
+    sweep.leavings()
+    assert _members(context) == set()
+    assert len(_kept(context)) == 15
+
+
+def test_popped_job_when_its_worker_is_dead_then_leaves_after_a_minute(
+    context: Context, sweep: Sweep
+) -> None:
+    """It gets a minute to live, which a horse that starts it takes back, and then goes."""
+    put_job(context.client, "popped", "worker.jobs.work", "live", [])
+    context.client.rpush(INTERMEDIATE, "popped")
+    sweep.leavings()
+    assert 55 <= context.client.ttl("rq:job:popped") <= 60
+    assert _members(context) == {b"popped"}
+    context.client.expire("rq:job:popped", 30)
+    sweep.leavings()
+    assert context.client.ttl("rq:job:popped") <= 30
+    context.client.delete("rq:job:popped")  # as Redis does when the minute is over
+    sweep.leavings()
+    assert (_members(context), _kept(context)) == (set(), {})
+
+
+def test_started_job_when_its_worker_is_dead_then_is_dropped_and_a_living_one_is_not(
+    context: Context, sweep: Sweep
+) -> None:
+    """A job whose heart stopped beating is gone; a failed one is kept until its time is over."""
+    for name in ("dead", "alive"):
+        put_job(context.client, name, "worker.jobs.work", "live", [], status="started")
+    context.client.zadd(STARTED, {"dead:0123": time.time() - 1, "alive:4567": LATER})
+    put_job(context.client, "failed", "worker.jobs.work", "live", [], status="failed")
+    context.client.zadd("rq:failed:samestory-live", {"failed": LATER, "past": time.time() - 1})
+    sweep.leavings()
+    assert _members(context) == {b"alive:4567", b"failed"}
+    assert not context.client.exists("rq:job:dead")
+
+
+def test_list_or_registry_of_another_type_is_deleted_at_the_start(
+    context: Context, sweep: Sweep
+) -> None:
+    """With a string under the queue's name no worker could pop and no hint be sent."""
+    for key in (QUEUE, INTERMEDIATE, STARTED, "rq:failed:samestory-live"):
+        context.client.set(key, "no such thing")
+    sweep.everything()
+    context.hints.send([EntryId("0" * 16)])
+    assert context.hints.waiting() == 1
+
+
+def test_lock_of_rqs_maintenance_is_neither_heeded_nor_taken(context: Context) -> None:
+    """A lock that a dead worker left keeps nobody from cleaning up, and ours never leave one."""
+    lock = "rq:clean_registries:samestory-live"
+    worker = HintWorker(context.hints, context.ledger, context.settings.work)
+    for left in (False, True):
+        if left:
+            context.client.set(lock, 1, ex=899)
+        put_job(context.client, "dead", "worker.jobs.work", "live", [], status="started")
+        context.client.zadd(STARTED, {"dead:0123": time.time() - 1})
+        worker.run_maintenance_tasks()
+        assert (_members(context), context.client.exists(lock)) == (set(), int(left))
+
+
+def test_sweeps_and_rqs_own_cleaning_at_once_double_nothing(context: Context) -> None:
+    """Whoever cleans at the same time, as `rq info` does, no job comes back and none is kept twice."""
+    for number in range(20):
+        put_job(context.client, f"job-{number}", "worker.jobs.work", "live", [], status="started")
+        context.client.zadd(STARTED, {f"job-{number}:0123": time.time() - 1})
+        put_job(context.client, f"bad-{number}", status="garbage")
+        context.client.rpush(INTERMEDIATE, f"bad-{number}")
+    registry = StartedJobRegistry(queue=context.hints.queue, job_class=HintJob)
+    acts = [Sweep(context.hints).everything, Sweep(context.hints).leavings, registry.cleanup]
+    threads = [threading.Thread(target=act) for act in acts * 2]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    sweep = Sweep(context.hints)
+    sweep.everything()
+    assert context.hints.waiting() == 0
+    assert {name.partition("-")[0] for name in _kept(context)} == {"bad"}
+    assert context.client.llen(INTERMEDIATE) == context.client.zcard(STARTED) == 0
+
+
+def test_bomb_is_refused_in_little_memory(context: Context) -> None:
+    """50 MB in a job of 50 kB are never unpacked, as RQ's own reading would."""
+    put_unreadable(context.client)
+    for name in ("bomb", "twice", "long"):
+        tracemalloc.start()
+        with pytest.raises(UnreadableJobError, match=r"inflated|too long|decode"):
+            HintJob.fetch(name, context.client, context.hints.queue.serializer)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 2**20

@@ -1,0 +1,138 @@
+"""Takes out of RQ what no worker can read, or a dead one left; run by each worker (rqworker.py).
+
+It does so in place of RQ's own maintenance, which stops the worker at a job that it cannot read,
+holds a lock without an owner for 15 minutes, and brings abandoned jobs back after one or more. A
+job is only a hint: without it the ledger's lease ends, and its entries are hinted at again. So
+nothing is lost by removing one, no lock is needed, and several workers may sweep at once.
+"""
+
+import json
+import time
+from collections.abc import Iterator
+
+import redis
+import structlog
+from rq import worker_registration
+from rq.exceptions import NoSuchJobError
+from rq.job import Job
+
+from worker.hints import HintJob, Hints, UnreadableJobError, short_fields
+from worker.store.client import store_errors
+from worker.store.keys import Keys
+
+log = structlog.get_logger()
+
+# Members of a list or registry looked at in one sweep. Those of the queue further back are read
+# when their turn comes; those of registries further back, by nobody.
+_MOST_MEMBERS = 1_000
+# A horse takes a popped job over within a second, and RQ then lets it live on.
+_POPPED_TTL_S = 60
+# What is kept of jobs that could not be read: the newest so many, each field so long.
+_KEPT = 100
+_KEPT_S = 7 * 86_400
+_KEPT_CHARACTERS = 200
+
+
+class Sweep:
+    """The sweep of one queue."""
+
+    def __init__(self, hints: Hints) -> None:
+        queue = hints.queue
+        self._queue = queue
+        self._client: redis.Redis = queue.connection
+        self._kept = Keys(hints.namespace).unreadable
+        self._started = queue.started_job_registry.key
+        self._failed = queue.failed_job_registry.key
+        self._lists = (queue.key, queue.intermediate_queue_key)
+        self._registries = (
+            self._started,
+            self._failed,
+            queue.finished_job_registry.key,
+            queue.deferred_job_registry.key,
+            queue.scheduled_job_registry.key,
+            queue.canceled_job_registry.key,
+            queue.ready_job_registry.key,
+        )
+
+    @store_errors()
+    def everything(self) -> None:
+        """Look at every list and registry of the queue: the check at a worker's start."""
+        for key, kind in self._kinds():
+            if self._client.type(key) not in {kind, b"none"}:
+                log.error("key_of_wrong_type", key=key)
+                self._client.unlink(key)
+        for key in (*self._lists, *self._registries):
+            self._look_through(key)
+        self.leavings()
+
+    @store_errors()
+    def leavings(self) -> None:
+        """Look at what workers have in hand, and forget what is past."""
+        self._look_through(self._lists[1])
+        self._look_through(self._started)
+        self._client.zremrangebyscore(self._failed, "-inf", time.time())
+        worker_registration.clean_worker_registry(self._queue)
+
+    def _kinds(self) -> Iterator[tuple[str, bytes]]:
+        yield from ((key, b"list") for key in self._lists)
+        yield from ((key, b"zset") for key in self._registries)
+
+    def _look_through(self, key: str) -> None:
+        """Take out of one list or registry what is not a readable, living job."""
+        if key in self._lists:
+            members = [(raw, 0.0) for raw in self._client.lrange(key, 0, _MOST_MEMBERS - 1)]
+        else:
+            members = self._client.zrange(key, 0, _MOST_MEMBERS - 1, withscores=True)
+        for member, score in members:
+            job_id = member.partition(b":")[0] if key == self._started else member
+            try:
+                job = HintJob.fetch(job_id.decode("ascii"), self._client, self._queue.serializer)
+            except (UnreadableJobError, UnicodeDecodeError) as e:
+                self._keep(job_id, key, str(e))
+                self._take_out(job_id, member)
+            except NoSuchJobError:
+                self._take_out(job_id, member)
+            else:
+                self._age(job, key, member, ends_at=score)
+
+    def _age(self, job: Job, key: str, member: bytes, *, ends_at: float) -> None:
+        """End a job whose worker is dead, or has popped it and is perhaps dead."""
+        if key == self._started and ends_at < time.time():
+            log.warning("job_abandoned", job=job.id)
+            self._take_out(job.id.encode(), member)
+        elif key == self._lists[1] and self._client.ttl(job.key) < 0:
+            self._client.expire(job.key, _POPPED_TTL_S)
+
+    def _keep(self, job_id: bytes, key: str, why: str) -> None:
+        """Keep for the operator what is known of an unreadable job."""
+        name = ascii(job_id.decode("latin-1"))[1:-1][:_KEPT_CHARACTERS]
+        log.error("job_unreadable", job=name, found_in=key, why=why[:_KEPT_CHARACTERS])
+        try:
+            fields, _ = short_fields(self._client, _job_key(job_id))
+        except UnreadableJobError:
+            fields = {}
+        record = {
+            "job": name,
+            "found_in": key,
+            "why": why[:_KEPT_CHARACTERS],
+            "fields": {n: v[:_KEPT_CHARACTERS].decode("latin-1") for n, v in fields.items()},
+        }
+        with self._client.pipeline() as pipe:
+            pipe.zadd(self._kept, {json.dumps(record): time.time()})
+            pipe.zremrangebyrank(self._kept, 0, -_KEPT - 1)
+            pipe.expire(self._kept, _KEPT_S)
+            pipe.execute()
+
+    def _take_out(self, job_id: bytes, member: bytes) -> None:
+        """Remove a job from everywhere. ``member`` is how the started registry names it."""
+        with self._client.pipeline() as pipe:
+            for key in self._lists:
+                pipe.lrem(key, 0, job_id)
+            for key in self._registries:
+                pipe.zrem(key, job_id, member)
+            pipe.unlink(_job_key(job_id))
+            pipe.execute()
+
+
+def _job_key(job_id: bytes) -> bytes:
+    return HintJob.redis_job_namespace_prefix.encode() + job_id
