@@ -1,4 +1,4 @@
-"""Kernel limits for processes that decode what strangers sent.
+"""What the kernel holds processes to that decode what strangers sent: limits, and an end.
 
 Python-level time-outs do not hold: C code delays them and any `except Exception` swallows them.
 """

@@ -7,7 +7,6 @@ the leases of the entries hinted at. It never decides an entry's fate: that is o
 import signal
 import time
 from collections.abc import Callable
-from types import FrameType
 
 import structlog
 from rq import Queue, Worker
@@ -136,16 +135,21 @@ class HintWorker(Worker):
     # --- signals ---
 
     def _shutdown(self) -> None:
-        """Stop after the job in hand. Asks nothing of Redis, which may be away just now."""
+        """Stop after the job in hand. Asks nothing of Redis, which may be away just now.
+
+        Further signals are ignored: this one sets a deadline.
+        """
+        _ignore_signals()
         self._drain_until = time.monotonic() + self._settings.drain_s
         if self.get_state() != WorkerStatus.BUSY:
             raise StopRequested
         self._stop_requested = True
 
-    def request_force_stop(self, signum: int, frame: FrameType | None) -> None:
-        """Ignore further signals: the first one set a deadline."""
-
     def setup_work_horse_signals(self) -> None:
         """Leave the end of a horse to its worker, also when a signal goes to every process."""
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)
+        _ignore_signals()
+
+
+def _ignore_signals() -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)

@@ -1,16 +1,22 @@
 """Hints through RQ: they run one function only, leave nothing behind, and may be lost or doubled."""
 
+import contextlib
 import json
 import logging
+import os
 import signal
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
-from rq.utils import utcformat
+import redis
+from conftest import until
+from intruder import push, put_job, put_unreadable
+from outlet import Site
+from rq.utils import now
 from seeding import HEAVY_PAGE
 from structlog.testing import capture_logs
 
@@ -18,12 +24,14 @@ from worker import jobs
 from worker.archive.warc import Archive
 from worker.daemon import WordLists
 from worker.decode.lexicon import prior_for
+from worker.hints import WORK_FUNCTION
 from worker.model import Entry, EntryId, Outcome, Page
 from worker.rqworker import HintWorker
 from worker.settings import WorkSettings, load_settings
 from worker.steps.audit import audit
-from worker.steps.prepare import warm_up
+from worker.steps.prepare import Draft, prepare, warm_up
 from worker.store.ledger import WORK, Started
+from worker.sweep import Sweep
 from worker.testing import an_entry
 from worker.wiring import Context
 
@@ -69,12 +77,20 @@ def job_context(context: Context) -> Iterator[None]:
 
 
 def _work_off(
-    context: Context, *, cpu_s: int = 20, before_fork: Callable[[], None] = lambda: None
-) -> None:
-    """Run every hint that waits, each in a horse of its own."""
-    settings = WorkSettings(cpu_s=cpu_s)
-    worker = HintWorker(context.hints, context.ledger, settings, before_fork=before_fork)
+    context: Context,
+    settings: WorkSettings | None = None,
+    *,
+    before_fork: Callable[[], None] = lambda: None,
+    checks: bool = True,
+) -> HintWorker:
+    """Run every hint that waits, each in a horse of its own; without the check at the start or with."""
+    worker = HintWorker(
+        context.hints, context.ledger, settings or WorkSettings(), before_fork=before_fork
+    )
+    if not checks:
+        worker.last_cleaned_at = now()  # type: ignore[assignment]
     worker.work(burst=True, logging_level="CRITICAL")
+    return worker
 
 
 def _claimed(context: Context, name: str, summary: str = FERRY) -> Entry:
@@ -93,29 +109,6 @@ def _outcome(context: Context, entry_id: EntryId) -> str:
 
 def _job_keys(context: Context) -> list[bytes]:
     return list(context.client.scan_iter("rq:job:*"))
-
-
-def _push_raw(
-    context: Context, job_id: str, function: str, *arguments: object, **more: str
-) -> None:
-    """Write a job as somebody with access to Redis could."""
-    queue = context.hints.queue
-    now = str(utcformat(datetime.now(timezone.utc)))
-    context.client.hset(
-        f"rq:job:{job_id}",
-        mapping={
-            "data": json.dumps([function, None, list(arguments), {}]),
-            "origin": queue.name,
-            "created_at": now,
-            "enqueued_at": now,
-            "status": "queued",
-            "timeout": 60,
-            "failure_ttl": 60,
-            **more,
-        },
-    )
-    context.client.sadd("rq:queues", queue.key)
-    context.client.rpush(queue.key, job_id)
 
 
 def test_hint_when_worked_off_then_entries_have_their_outcome_and_no_job_is_left(
@@ -164,55 +157,138 @@ def test_hint_when_doubled_then_changes_nothing(context: Context) -> None:
     assert _job_keys(context) == []
 
 
+@pytest.mark.parametrize("checks", [True, False], ids=["at the start", "at run time"])
 @pytest.mark.parametrize(
     "function", ["os.system", "subprocess.check_call", "worker.jobs.set_context", "builtins.exec"]
 )
 def test_job_when_it_names_another_function_then_is_not_run_and_the_next_one_is(
-    context: Context, tmp_path: Path, function: str
+    context: Context, tmp_path: Path, function: str, *, checks: bool
 ) -> None:
-    """A job written by hand runs nothing that is not on the list, and stops nobody."""
+    """A job written by hand runs nothing but the function of hints, and stops nobody."""
     trace, entry = tmp_path / "trace", _claimed(context, "ferry")
     argument = f"touch {trace}" if function == "os.system" else f"open({str(trace)!r}, 'w')"
-    _push_raw(context, "intruder", function, argument)
+    put_job(context.client, "intruder", function, argument)
+    push(context.client, "intruder")
     context.hints.send([entry.entry_id])
-    _work_off(context)
+    _work_off(context, checks=checks)
     assert not trace.exists()
-    assert context.client.hget("rq:job:intruder", "status") == b"failed"
     assert _outcome(context, entry.entry_id) == "attached"
+    Sweep(context.hints).leavings()
+    assert _job_keys(context) == []
 
 
-def test_callbacks_and_webhooks_of_a_job_are_neither_imported_nor_called(
-    context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_callbacks_webhooks_and_dependents_of_a_job_do_not_exist(
+    context: Context, tmp_path: Path, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A module that only a job's callback names is never loaded, whether the job ends well or not."""
+    """A module that only a job's callback names is never loaded, an address that it names never asked."""
     trace = tmp_path / "trace"
-    (tmp_path / "intruder.py").write_text(f"open({str(trace)!r}, 'w').close()\ndef act(*_): pass\n")
+    (tmp_path / "intruder_module.py").write_text(f"open({str(trace)!r}, 'w')\ndef act(*_): pass\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    names = {f"{when}_callback_name": "intruder.act" for when in ("success", "failure", "stopped")}
+    more: dict[str, object] = {
+        f"{when}_callback_name": "intruder_module.act" for when in ("success", "failure", "stopped")
+    }
+    statuses = ("finished", "failed")
+    more["webhooks"] = json.dumps([{"url": site.url("/"), "job_status": s} for s in statuses])
+    more |= {"retries_left": 5, "repeats_left": 5, "repeat_intervals": "[0]", "result_ttl": -1}
+    more |= {"rate_limit_key": "k", "rate_limit_concurrency": 1, "timeout": -1, "failure_ttl": -1}
     entry = _claimed(context, "ferry")
-    _push_raw(context, "good", "worker.jobs.work", "live", [entry.entry_id], **names)
-    _push_raw(context, "bad", "intruder.act", **names)
-    _push_raw(context, "foreign", "worker.jobs.work", "elsewhere", [entry.entry_id], **names)
+    for name, namespace in (("good", "live"), ("foreign", "elsewhere")):
+        put_job(context.client, name, WORK_FUNCTION, namespace, [entry.entry_id], **more)
+        context.client.sadd(f"rq:job:{name}:dependents", "next")
+        push(context.client, name)
+    put_job(context.client, "next", WORK_FUNCTION, "live", [], status="deferred")
     _work_off(context)
     assert not trace.exists()
+    assert site.asked == []
     assert _outcome(context, entry.entry_id) == "attached"
     assert context.client.hget("rq:job:foreign", "status") == b"failed"
-    assert context.client.hget("rq:job:bad", "status") == b"failed"
+    assert context.client.hget("rq:job:next", "status") == b"deferred"
+    assert not context.client.exists("rq:job:good")
 
 
-@pytest.mark.parametrize(
-    "data", [b"\x80\x04K\x01.", b"[]", b"null", b"", b'["worker.jobs.work"]', b"\xff\xfe"]
-)
-def test_job_when_its_data_is_no_job_then_the_next_one_is_done(
-    context: Context, data: bytes
+def test_jobs_that_cannot_be_read_never_stop_a_worker(context: Context) -> None:
+    """Popped one after the other between good hints, each is passed over, and the last hint done."""
+    entries = [_claimed(context, str(number)) for number in range(2)]
+    context.hints.send([entries[0].entry_id])
+    for job_id in put_unreadable(context.client):
+        push(context.client, job_id)
+    context.hints.send([entries[1].entry_id])
+    _work_off(context, checks=False)
+    assert [_outcome(context, entry.entry_id) for entry in entries] == ["attached", "attached"]
+    Sweep(context.hints).leavings()
+    assert (_job_keys(context), context.client.zcard("{live}:unreadable")) == ([], 15)
+
+
+def test_job_when_its_hash_becomes_rubbish_while_it_runs_then_the_next_one_is_done(
+    context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Pickle, rubbish and emptiness in a job hash stop no worker."""
-    entry = _claimed(context, "ferry")
-    _push_raw(context, "rubbish", "worker.jobs.work")
-    context.client.hset("rq:job:rubbish", "data", data)
-    context.hints.send([entry.entry_id])
-    _work_off(context)
-    assert _outcome(context, entry.entry_id) == "attached"
+    """A status that RQ does not know, or a key of another type, met after the horse's death."""
+
+    def spoil(draft: Draft, *_: object) -> Draft:
+        if draft.title != "spoilt":
+            return prepare(draft, *_)  # type: ignore[arg-type, return-value]
+        with redis.Redis.from_url(context.redis_url) as client:
+            for key in client.keys("rq:job:*"):
+                client.hset(key, "status", "garbage") if kind == "status" else client.delete(key)
+                if kind == "type":
+                    client.set(key, "a string")
+        os.kill(os.getpid(), signal.SIGKILL)
+        raise AssertionError
+
+    monkeypatch.setattr("worker.steps.ingest.prepare", spoil)
+    for kind in ("status", "type"):
+        spoilt, entry = _claimed(context, "spoilt"), _claimed(context, kind)
+        context.hints.send([spoilt.entry_id])
+        worker = HintWorker(context.hints, context.ledger, WorkSettings())
+        worker.work(burst=True, max_jobs=1, logging_level="CRITICAL")
+        context.hints.send([entry.entry_id])
+        _work_off(context)
+        assert _outcome(context, entry.entry_id) in {"attached", "duplicate"}
+
+
+def test_hint_is_json_and_everything_that_rq_keeps_of_it_has_an_end(context: Context) -> None:
+    """No pickle goes to Redis, and of a failed hint nothing is left after a week, of a worker sooner."""
+    context.hints.send([EntryId("0" * 16)])
+    (key,) = _job_keys(context)
+    data = zlib.decompress(context.client.hget(key, "data") or b"")
+    assert json.loads(data) == ["worker.jobs.work", None, ["live", ["0" * 16]], {}]
+    jobs.set_context(replace(context, namespace="elsewhere"))
+    worker = _work_off(context)
+    jobs.set_context(context)
+    assert context.client.hget(key, "status") == b"failed"
+    forever = {b"rq:queues", b"rq:workers", b"rq:failed:samestory-live"}
+    ends = {k: context.client.ttl(k) for k in context.client.scan_iter("rq:*") if k not in forever}
+    assert ends.pop(key) > 0
+    assert ends.pop(f"rq:worker:{worker.name}".encode()) <= 90
+    assert all(0 < ttl <= 7 * 86_400 for ttl in ends.values()), ends
+
+
+def test_worker_logs_no_arguments(context: Context, tmp_path: Path) -> None:
+    """Even a chatty log of RQ's, of a job that fails, does not show what a job was called with."""
+    logger, handler = logging.getLogger("rq"), logging.FileHandler(tmp_path / "log")
+    logger.addHandler(handler)
+    secret = EntryId("s3cr3t")
+    jobs.set_context(replace(context, namespace="elsewhere"))
+    context.hints.send([secret])
+    HintWorker(context.hints, context.ledger, WorkSettings()).work(burst=True, logging_level="INFO")
+    jobs.set_context(context)
+    logger.removeHandler(handler)
+    handler.close()
+    assert "does not work for namespace" in (tmp_path / "log").read_text()
+    assert secret not in (tmp_path / "log").read_text()
+
+
+def test_worker_listens_on_one_queue_under_a_name_of_its_own_and_takes_no_commands(
+    context: Context,
+) -> None:
+    """With two queues RQ loses popped jobs; a fixed name or an open channel could be used against it."""
+    ours, another = (HintWorker(context.hints, context.ledger, WorkSettings()) for _ in range(2))
+    assert [queue.name for queue in ours.queues] == ["samestory-live"]
+    assert ours.name != another.name
+    ours.bootstrap("CRITICAL")
+    assert context.client.publish(ours.pubsub_channel_name, '{"command": "shutdown"}') == 0
+    assert context.hints.has_worker()
+    ours.teardown()
 
 
 def test_hint_at_what_is_not_on_the_ledger_does_nothing(context: Context) -> None:
@@ -222,35 +298,78 @@ def test_hint_at_what_is_not_on_the_ledger_does_nothing(context: Context) -> Non
     assert context.ledger.counts() == {"pending": 0, "held": 0}
 
 
-def test_entry_when_its_page_burns_the_processor_then_its_horse_is_killed_and_it_is_given_up(
-    context: Context, redis_url: str
-) -> None:
-    """The kernel ends a horse at its limit; the next one finds the attempt counted, and gives up."""
+@pytest.fixture
+def hurried(context: Context, redis_url: str) -> Iterator[Context]:
+    """A ledger that gives up after one attempt, and soon."""
     overrides = [
         f"paths.archive={context.settings.paths.archive}", "ledger.attempts=1", "ledger.lease_s=.2",
     ]  # fmt: skip
-    hurried = Context(settings=load_settings(overrides=overrides), redis_url=redis_url)
-    jobs.set_context(hurried)
+    made = Context(settings=load_settings(overrides=overrides), redis_url=redis_url)
+    jobs.set_context(made)
+    yield made
+    made.client.close()
+
+
+def _is_killed_by_the_kernel_and_given_up(context: Context, entry_id: EntryId) -> None:
+    """Work an entry off twice; the first horse must die, the second time finds it once too often."""
+    context.hints.send([entry_id])
+    _work_off(context, WorkSettings(cpu_s=1))
+    (killed,) = context.hints.queue.failed_job_registry.get_job_ids()
+    result = context.hints.queue.fetch_job(killed).latest_result()
+    assert f"signal {signal.SIGXCPU:d}" in result.exc_string
+    assert _outcome(context, entry_id) == ""
+    until(lambda: context.reconciler.run(now=time.time()) == () and context.hints.waiting())
+    _work_off(context, WorkSettings(cpu_s=1))
+    row = context.ledger.row(entry_id)
+    assert row is not None
+    assert (row.outcome, row.reason) == ("quarantined", "its worker died every time")
+
+
+def test_entry_when_its_page_burns_the_processor_then_its_horse_is_killed_and_it_is_given_up(
+    hurried: Context,
+) -> None:
+    """The kernel ends a horse at its limit; the next one finds the attempt counted, and gives up."""
     entry = _claimed(hurried, "heavy")
     page = Page(
         url=entry.url, final_url=entry.url, status=200, headers={"content-type": "text/html"},
         body=f"<html><body>{HEAVY_PAGE}</body></html>".encode(), fetched_at=time.time(),
     )  # fmt: skip
-    archive = Archive(Path(context.settings.paths.archive), max_bytes=2**28)
+    archive = Archive(Path(hurried.settings.paths.archive), max_bytes=2**28)
     hurried.ledger.advance(entry.entry_id, archive.append(page), now=time.time())
     archive.close()
+    _is_killed_by_the_kernel_and_given_up(hurried, entry.entry_id)
+
+
+def test_entry_when_its_text_makes_a_loop_that_catches_everything_then_is_given_up_too(
+    hurried: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RQ's time-out is an exception, which such a loop swallows; the kernel asks nobody."""
+
+    def swallow(*_: object) -> None:
+        while True:
+            with contextlib.suppress(Exception):
+                sum(range(1_000))
+
+    monkeypatch.setattr("worker.steps.ingest.prepare", swallow)
+    _is_killed_by_the_kernel_and_given_up(hurried, _claimed(hurried, "loop").entry_id)
+
+
+def test_entry_when_it_hogs_memory_then_gets_an_error_instead_and_is_given_up(
+    hurried: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beyond its limit a horse gets no memory; the attempt fails, and after the last one the entry."""
+    monkeypatch.setattr("worker.steps.ingest.prepare", lambda *_: bytearray(4 * 2**30))
+    entry = _claimed(hurried, "hog")
     hurried.hints.send([entry.entry_id])
-    _work_off(hurried, cpu_s=1)
-    (killed,) = hurried.hints.queue.failed_job_registry.get_job_ids()
-    result = hurried.hints.queue.fetch_job(killed).latest_result()
-    assert f"signal {signal.SIGXCPU:d}" in result.exc_string
-    assert _outcome(hurried, entry.entry_id) == ""
-    hurried.hints.send([entry.entry_id])
-    _work_off(hurried, cpu_s=1)
+    _work_off(hurried, WorkSettings(memory_mb=256))
     row = hurried.ledger.row(entry.entry_id)
     assert row is not None
-    assert (row.outcome, row.reason) == ("quarantined", "its worker died every time")
-    hurried.client.close()
+    assert (row.outcome, row.error) == ("", "MemoryError: ")
+    hurried.hints.send([entry.entry_id])
+    _work_off(hurried)
+    row = hurried.ledger.row(entry.entry_id)
+    assert row is not None
+    assert (row.outcome, row.reason) == ("quarantined", "MemoryError: ")
 
 
 def test_worker_is_seen_while_it_listens_and_gone_after(context: Context) -> None:
