@@ -11,12 +11,13 @@ from typing import Any
 import structlog
 
 from worker import jobs
+from worker.core.admission import full, unsafe
 from worker.core.retry import back_offs
 from worker.errors import StoreError
 from worker.model import EntryId
 from worker.rqworker import HintWorker
 from worker.steps.prepare import warm_up
-from worker.store.client import store_errors
+from worker.store.client import room_of, store_errors
 from worker.store.feeds import Lease
 from worker.wiring import Context, PollSteps, poll_steps
 
@@ -32,6 +33,7 @@ RECONCILE_S = 1.0
 MOST_FEEDS = 4_096
 MOST_PAGES = 4_096
 DUE_AT_ONCE = 64  # feeds leased by one script call
+LOOK_S = 1.0  # how long a server that fills up is polled for; a look is one round trip
 
 
 # --- poll -----------------------------------------------------------------------------------
@@ -45,6 +47,7 @@ class PollLoop:
     steps: PollSteps
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _polling: set[Lease] = field(default_factory=set)
+    _paused: str | None = None  # why nothing is polled; None: nobody looked yet
     _pages: set[EntryId] = field(default_factory=set)
     _fetched: list[EntryId] = field(default_factory=list)
 
@@ -55,6 +58,7 @@ class PollLoop:
         """
         renew_s = self.context.settings.ledger.lease_s / 3
         starting = [  # what takes up new work
+            asyncio.create_task(self._every(LOOK_S, self._look)),
             asyncio.create_task(self._every(TICK_S, self._poll_due)),
             asyncio.create_task(self._every(RECONCILE_S, self._reconcile)),
         ]
@@ -88,13 +92,21 @@ class PollLoop:
                 await asyncio.sleep(seconds)
             except (StoreError, OSError) as e:
                 wait_s = next(waits)
-                what = "redis_unreachable" if isinstance(e, StoreError) else "system_refuses"
+                what = "redis_failed" if isinstance(e, StoreError) else "system_refuses"
                 log.error(what, error=str(e), retry_in_s=wait_s)
                 await asyncio.sleep(wait_s)
 
+    async def _look(self) -> None:
+        """Pause polling while the server has no room or is unsafe; what is claimed goes on."""
+        room = await asyncio.to_thread(room_of, self.context.client)
+        paused = unsafe(room) or full(room, paused=bool(self._paused))
+        if bool(paused) != bool(self._paused):
+            log.warning("polling_paused" if paused else "polling_resumed", why=paused)
+        self._paused = paused
+
     async def _poll_due(self) -> None:
         free = min(MOST_FEEDS - len(self._polling), DUE_AT_ONCE)
-        if free <= 0 or len(self._pages) >= MOST_PAGES:
+        if self._paused != "" or free <= 0 or len(self._pages) >= MOST_PAGES:
             return
         lease_s = self.context.settings.ledger.lease_s
         leases = await asyncio.to_thread(

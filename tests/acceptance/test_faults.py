@@ -93,7 +93,7 @@ def test_poll_when_redis_leaves_and_comes_back_then_goes_on(home: Path, folder: 
         with server:
             ask(home, "feeds", "add", "http://127.0.0.1:9/one", env=environment(server.url))
             until(lambda: "127.0.0.1:9/one" in _log(home), timeout_s=30)
-        until(lambda: "redis_unreachable" in _log(home))
+        until(lambda: "redis_failed" in _log(home))
         with EmbeddedRedis(folder):
             ask(home, "feeds", "add", "http://127.0.0.1:9/two", env=environment(server.url))
             until(lambda: "127.0.0.1:9/two" in _log(home), timeout_s=30)

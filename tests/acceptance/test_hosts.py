@@ -142,7 +142,7 @@ def test_cluster_when_hosts_are_cut_off_stopped_and_brought_back_then_loses_noth
     cluster.processes["work1.log"].send_signal(signal.SIGSTOP)
     second.unplug()
     cluster.store.unplug()  # everything stands still, and nobody gives up
-    until(lambda: "redis_unreachable" in cluster.log("poll.log"), timeout_s=60)
+    until(lambda: "redis_failed" in cluster.log("poll.log"), timeout_s=60)
     cluster.store.plug_in()
     settled = cluster.log("work0.log").count("entry_settled")
     cluster.publish(1)
@@ -153,7 +153,7 @@ def test_cluster_when_hosts_are_cut_off_stopped_and_brought_back_then_loses_noth
     cluster.processes["work1.log"].send_signal(signal.SIGCONT)
     second.plug_in()
     cluster.publish(2)
-    until(lambda: cluster.log("poll.log").count("redis_unreachable") > 1, timeout_s=60)
+    until(lambda: cluster.log("poll.log").count("redis_failed") > 1, timeout_s=60)
     cluster.poller.plug_in()
     until(lambda: cluster.done(FEEDS), timeout_s=90)
 

@@ -399,7 +399,7 @@ def test_worker_when_redis_is_killed_and_comes_back_then_is_at_work_again(
         entries = scene.hint("flood")
         scene.held("started")
     scene.server.kill()
-    until(lambda: "redis_unreachable" in scene.log() or "could not connect" in scene.log() or "leases_not" in scene.log(), 60)  # fmt: skip
+    until(lambda: "redis_failed" in scene.log() or "could not connect" in scene.log() or "leases_not" in scene.log(), 60)  # fmt: skip
     scene.server.start()
     if busy:
         scene.open("started")

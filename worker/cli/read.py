@@ -137,6 +137,7 @@ def status(ctx: typer.Context, *, namespace: Namespace = LIVE, as_json: AsJson =
         ("stories", _languages(numbers)),
         ("feeds", f"{len(numbers.feeds)}, {len(numbers.failing)} failing"),
         ("Redis memory", f"{numbers.memory_bytes / MIB:,.1f} MiB{of_limit}"),
+        ("polling pauses", numbers.paused),
     )
     out.print(facts)
     if numbers.failing:
@@ -215,4 +216,5 @@ def _status_as_json(namespace: str, numbers: Numbers) -> dict[str, object]:
         "workers": numbers.workers,
         "redis_memory_bytes": numbers.memory_bytes,
         "redis_memory_limit_bytes": numbers.memory_limit_bytes,
+        "polling_paused": numbers.paused,
     }

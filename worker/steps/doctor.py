@@ -15,6 +15,7 @@ from typing import Any
 
 import redis
 
+from worker.core.admission import PAUSE_AT, SAFE_POLICY
 from worker.errors import ConfigError, StoreError
 from worker.steps.measure import Parts, live_workers
 from worker.store.client import OLDEST_REDIS, store_errors
@@ -23,8 +24,6 @@ from worker.store.scripts import script_text
 # A lease ends by one clock and is renewed by another: a skew of half a lease makes entries run
 # twice. One second is what NTP keeps with ease.
 WARN_SKEW_S = 1.0
-# Polling pauses at this share of maxmemory (docs/decisions.md).
-WARN_MEMORY = 0.8
 # Archive files that must fit on the disk before it counts as full, and as nearly full.
 FAIL_FILES, WARN_FILES = 1, 10
 BUSY_HINTS = 1_000
@@ -109,14 +108,14 @@ def _version(server: dict[str, Any]) -> Check:
 
 
 def _eviction(server: dict[str, Any]) -> Check:
-    policy = str(server.get("maxmemory_policy", "noeviction"))
-    if policy == "noeviction":
+    policy = str(server.get("maxmemory_policy", SAFE_POLICY))
+    if policy == SAFE_POLICY:
         return _fine("maxmemory-policy", policy)
     return Check(
         name="maxmemory-policy",
         grade=Grade.FAIL,
         found=f"{policy}: a full server would drop entries",
-        remedy="redis-cli CONFIG SET maxmemory-policy noeviction, and set it in redis.conf",
+        remedy=f"redis-cli CONFIG SET maxmemory-policy {SAFE_POLICY}, and set it in redis.conf",
     )
 
 
@@ -124,11 +123,11 @@ def _memory(server: dict[str, Any]) -> Check:
     used, limit = int(server["used_memory"]), int(server.get("maxmemory", 0))
     if not limit:
         return _fine("memory", f"{_mib(used)} used, no limit")
-    full = used >= WARN_MEMORY * limit
+    full = used >= PAUSE_AT * limit
     return Check(
         name="memory",
         grade=Grade.WARN if full else Grade.OK,
-        found=f"{_mib(used)} of {_mib(limit)} used",
+        found=f"{_mib(used)} of {_mib(limit)} used" + (": polling pauses" if full else ""),
         remedy="raise maxmemory, or shorten ledger.retention_days" if full else "",
     )
 

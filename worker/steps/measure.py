@@ -10,10 +10,11 @@ from typing import Any, Protocol
 import redis
 from rq.worker_registration import get_keys
 
+from worker.core.admission import full, unsafe
 from worker.hints import Hints
 from worker.model import EntryId, Feed
 from worker.settings import Settings
-from worker.store.client import store_errors
+from worker.store.client import room_of, store_errors
 from worker.store.feeds import Feeds
 from worker.store.index import Index
 from worker.store.keys import Keys
@@ -69,6 +70,7 @@ class Numbers:
     oldest_pending_s: float  # age of the entry whose lease ends first; 0 with none
     memory_bytes: int  # used by the whole server
     memory_limit_bytes: int  # 0: none
+    paused: str  # why polling pauses; empty when it does not
 
     @property
     def failing(self) -> tuple[Feed, ...]:
@@ -89,7 +91,7 @@ def measure(parts: Parts, *, now: float) -> Numbers:
 
     Cost: O(feeds + languages); some milliseconds for a thousand feeds.
     """
-    memory = _memory(parts.client)
+    room = room_of(parts.client)
     return Numbers(
         counts=parts.ledger.counts(),
         languages={lang: parts.stories.totals(lang) for lang in parts.stories.languages()},
@@ -97,8 +99,9 @@ def measure(parts: Parts, *, now: float) -> Numbers:
         waiting=parts.hints.waiting(),
         workers=live_workers(parts.hints),
         oldest_pending_s=oldest_pending_s(parts, now=now),
-        memory_bytes=int(memory["used_memory"]),
-        memory_limit_bytes=int(memory.get("maxmemory", 0)),
+        memory_bytes=room.used_bytes,
+        memory_limit_bytes=room.limit_bytes,
+        paused=unsafe(room) or full(room),
     )
 
 
@@ -115,8 +118,3 @@ def live_workers(hints: Hints) -> int:
     """Return how many RQ workers of a queue are alive; a dead one's key expires."""
     keys = get_keys(queue=hints.queue)
     return int(hints.queue.connection.exists(*keys)) if keys else 0
-
-
-@store_errors()
-def _memory(client: redis.Redis) -> dict[str, Any]:
-    return dict(client.info("memory"))

@@ -6,11 +6,18 @@ from contextlib import contextmanager
 
 import redis
 from redis import exceptions as redis_errors
+from redis.backoff import ExponentialWithJitterBackoff
+from redis.retry import Retry
 
+from worker.core.admission import SAFE_POLICY, Room, unsafe
 from worker.errors import StoreError, UnsafeRedisError
 
 # Lists moved atomically (BLMOVE, which RQ needs to not lose a job) came with 6.2.
 OLDEST_REDIS = (6, 2)
+# A connection that broke is made anew at once: with one in a hundred commands breaking it, four in
+# a row are one in 10^8. A server that does not answer in time is not asked again here, because ten
+# waits of timeout_s (redis-py's own habit) would keep a role from ending: callers back off instead.
+_RETRIES, _FIRST_RETRY_S, _LAST_RETRY_S = 4, 0.01, 0.5
 # redis://user:secret@host and unix:///path?password=secret
 _PASSWORD = re.compile(r"(?<=:)[^:@/]+(?=@)|(?<=password=)[^&#]+")
 
@@ -35,7 +42,15 @@ def connect(url: str, *, timeout_s: float) -> redis.Redis:
     """
     try:
         return redis.Redis.from_url(
-            url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, protocol=2
+            url,
+            socket_timeout=timeout_s,
+            socket_connect_timeout=timeout_s,
+            protocol=2,
+            retry=Retry(
+                ExponentialWithJitterBackoff(base=_FIRST_RETRY_S, cap=_LAST_RETRY_S),
+                _RETRIES,
+                supported_errors=(redis_errors.ConnectionError,),
+            ),
         )
     except ValueError as e:
         raise UnsafeRedisError(f"redis.url {masked(url)}: {e}") from e
@@ -50,8 +65,6 @@ def masked(url: str) -> str:
 def require_safe(client: redis.Redis) -> None:
     """Refuse a server that may drop keys by itself or is too old.
 
-    Under `allkeys-lru` a full server evicted a queue whole: 2000 of 2000 jobs were lost unseen.
-
     Raises:
         UnsafeRedisError: wrong policy or version; says the command that mends it.
         StoreError: the server does not answer.
@@ -62,9 +75,17 @@ def require_safe(client: redis.Redis) -> None:
         raise UnsafeRedisError(
             f"Redis {server['redis_version']} is too old; samestory needs 6.2 or newer"
         )
-    policy = str(client.info("memory").get("maxmemory_policy", "noeviction"))
-    if policy != "noeviction":
-        raise UnsafeRedisError(
-            f"Redis has maxmemory-policy '{policy}' and would drop entries when it is full; "
-            "run: redis-cli CONFIG SET maxmemory-policy noeviction (and set it in redis.conf)"
-        )
+    danger = unsafe(room_of(client))
+    if danger:
+        raise UnsafeRedisError(danger)
+
+
+@store_errors()
+def room_of(client: redis.Redis) -> Room:
+    """Return how full the server is and what it does when it is. Cost: one round trip."""
+    memory = client.info("memory")
+    return Room(
+        used_bytes=int(memory["used_memory"]),
+        limit_bytes=int(memory.get("maxmemory", 0)),
+        policy=str(memory.get("maxmemory_policy", SAFE_POLICY)),
+    )

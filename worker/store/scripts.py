@@ -4,6 +4,7 @@ A script is one atomic act and safe to run twice. Scripts do not undo on error, 
 checks first and writes last.
 """
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import resources
@@ -29,12 +30,17 @@ def script_text(name: str) -> str:
     )
 
 
+@cache
+def _sha1(name: str) -> str:
+    """Return the name by which Redis knows a script."""
+    return hashlib.sha1(script_text(name).encode(), usedforsecurity=False).hexdigest()
+
+
 class Scripts:
-    """The scripts on one server. A server that forgot one (NOSCRIPT) is sent it again."""
+    """The scripts on one server. One that it does not know (NOSCRIPT) is sent and run in one go."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
-        self._loaded: dict[str, str] = {}  # name -> SHA-1, by which Redis knows a script
 
     @store_errors()
     def run(self, name: str, keys: Sequence[str], arguments: Mapping[str, object]) -> Any:
@@ -45,13 +51,7 @@ class Scripts:
         """
         # The older form of msgpack, without a type for bytes, is the one that Redis 6.2 reads.
         packed = msgpack.packb(arguments, use_bin_type=False)
-        known = self._loaded.get(name) or self._load(name)
         try:
-            return self._client.evalsha(known, len(keys), *keys, packed)
+            return self._client.evalsha(_sha1(name), len(keys), *keys, packed)
         except NoScriptError:
-            return self._client.evalsha(self._load(name), len(keys), *keys, packed)
-
-    def _load(self, name: str) -> str:
-        loaded: str = self._client.script_load(script_text(name))
-        self._loaded[name] = loaded
-        return loaded
+            return self._client.eval(script_text(name), len(keys), *keys, packed)

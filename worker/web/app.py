@@ -14,8 +14,10 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
+from worker.core.admission import full
 from worker.errors import ConfigError, SamestoryError, StoreError
 from worker.steps.measure import Numbers, measure, oldest_pending_s
+from worker.store.client import room_of
 from worker.wiring import Context
 
 log = structlog.get_logger()
@@ -43,11 +45,13 @@ def build(context: Context) -> FastAPI:
         try:
             context.check()
             age_s = oldest_pending_s(context, now=time.time())
+            paused = full(room_of(context.client))
         except StoreError:
             return JSONResponse({"ready": False, "why": AWAY}, status_code=503)
         except SamestoryError as e:
             return JSONResponse({"ready": False, "why": str(e)}, status_code=503)
-        return JSONResponse({"ready": True, "oldest_pending_s": round(age_s, 3)})
+        told = {"ready": True, "oldest_pending_s": round(age_s, 3), "polling_paused": paused}
+        return JSONResponse(told)
 
     @app.get("/metrics")
     def metrics() -> Response:
@@ -142,6 +146,7 @@ class NumbersCollector(Collector):
             "workers": ("RQ workers alive.", numbers.workers),
             "redis_memory_bytes": ("Memory used by the Redis server.", numbers.memory_bytes),
             "redis_memory_limit_bytes": ("Its maxmemory; 0: none.", numbers.memory_limit_bytes),
+            "polling_paused": ("1 while Redis has no room for new entries.", bool(numbers.paused)),
         }
         for name, (help_text, value) in gauges.items():
             yield GaugeMetricFamily(f"samestory_{name}", help_text, value=value)

@@ -1,0 +1,164 @@
+"""Redis in trouble: full, forgetful, slow, cut off, broken. Nothing is lost and nothing is doubled."""
+
+import random
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+
+import pytest
+from conftest import SERVERS
+from proxy import Fate, Proxy, proxied
+from seeding import FLOOD
+from structlog.testing import capture_logs
+
+from worker.model import Entry, EntryId
+from worker.settings import Settings
+from worker.steps.audit import audit
+from worker.store.ledger import FETCH, Started
+from worker.testing import Clock, an_entry
+from worker.wiring import Context
+
+LEASE_S = 10.0
+PROGRAMS = [pytest.param(program, id=name) for name, program in sorted(SERVERS.items()) if program]
+
+
+@contextmanager
+def _on(url: str, settings: Settings) -> Iterator[Context]:
+    """Give the live namespace of a server."""
+    made = Context(settings=settings, redis_url=url)
+    try:
+        yield made
+    finally:
+        made.archive.close()
+        made.client.close()
+
+
+@pytest.fixture
+def proxy(redis_url: str) -> Iterator[Proxy]:
+    """A proxy in front of an empty server."""
+    with proxied(redis_url) as made:
+        yield made
+
+
+@pytest.fixture
+def cut_off(proxy: Proxy, settings: Settings) -> Iterator[Context]:
+    """The live namespace as seen through the proxy."""
+    with _on(proxy.url, settings) as made:
+        made.check()
+        yield made
+
+
+def _entries(count: int, *, at: float) -> list[Entry]:
+    return [
+        replace(an_entry(f"flood-{n}", at=at), summary=FLOOD.replace("Oldtown", f"Town{n}ville"))
+        for n in range(count)
+    ]
+
+
+def _take_up(context: Context, clock: Clock, entry_ids: Sequence[EntryId]) -> None:
+    """Do with entries what the poll and the work role do with them."""
+    ingest = replace(context.ingest(), clock=clock)
+    for entry_id in entry_ids:
+        if isinstance(context.ledger.start(entry_id, FETCH, now=clock()), Started):
+            context.ledger.advance(entry_id, "", now=clock())
+        ingest.work([entry_id])
+
+
+def _settle_all(context: Context, clock: Clock) -> None:
+    """Take up what is overdue, lease after lease, until nothing is pending."""
+    for _ in range(20):
+        clock.move(LEASE_S + 1)
+        _take_up(context, clock, [i for i, _ in context.ledger.overdue(now=clock(), limit=1_000)])
+        if not context.ledger.counts()["pending"]:
+            return
+    pytest.fail(f"pending for ever: {context.ledger.counts()}")
+
+
+def _nothing_lost(context: Context, entries: Sequence[Entry]) -> None:
+    """Each entry was claimed once and is attached once, and all sums agree."""
+    counts = context.ledger.counts()
+    assert (counts["claimed"], counts["attached"]) == (len(entries), len(entries))
+    assert context.stories.totals("en")["articles"] == len(entries)
+    assert audit(context.ledger, context.stories, context.census).offences == ()
+
+
+def test_scripts_when_forgotten_all_the_time_then_nobody_notices(
+    redis_url: str, context: Context
+) -> None:
+    """Fault F15: a server that loses its scripts between any two commands costs no error."""
+    clock, stop = Clock(), threading.Event()
+
+    def flush() -> None:
+        with _on(redis_url, context.settings) as other:
+            while not stop.is_set():
+                other.client.script_flush()
+
+    flusher = threading.Thread(target=flush)
+    flusher.start()
+    try:
+        entries = _entries(40, at=clock())
+        context.ledger.claim(entries, now=clock())
+        with capture_logs() as logs:
+            _take_up(context, clock, [entry.entry_id for entry in entries])
+    finally:
+        stop.set()
+        flusher.join()
+    assert [line for line in logs if line["log_level"] != "info"] == []
+    _nothing_lost(context, entries)
+
+
+@pytest.mark.parametrize("fate", [Fate.LOST_REPLY, Fate.LOST_REQUEST])
+def test_connection_when_it_breaks_again_and_again_then_every_effect_happens_once(
+    proxy: Proxy, cut_off: Context, fate: Fate
+) -> None:
+    """Faults F16 and F17: one request in twenty, or its reply, is lost; sent again, it does no harm."""
+    clock, draw = Clock(), random.Random(1)
+    proxy.fate = lambda _: fate if draw.random() < 0.05 else Fate.PASS
+    entries = _entries(30, at=clock())
+    with capture_logs() as logs:
+        for entry in entries:
+            cut_off.ledger.claim([entry], now=clock())
+        _take_up(cut_off, clock, [entry.entry_id for entry in entries])
+        _settle_all(cut_off, clock)
+    assert proxy.seen[fate] > 10
+    assert [line for line in logs if line["log_level"] != "info"] == []
+    _nothing_lost(cut_off, entries)
+
+
+def test_hint_when_its_reply_is_lost_then_is_doubled_and_harmless(
+    proxy: Proxy, cut_off: Context
+) -> None:
+    """Fault F16 for the queue: a hint that is sent twice finds its entry settled the second time."""
+    clock, lost = Clock(), iter([Fate.LOST_REPLY])
+    (entry,) = _entries(1, at=clock())
+    cut_off.ledger.claim([entry], now=clock())
+    proxy.fate = lambda piece: next(lost, Fate.PASS) if b"PUSH" in piece else Fate.PASS
+    cut_off.hints.send([entry.entry_id])
+    assert proxy.seen[Fate.LOST_REPLY] == 1
+    assert cut_off.hints.waiting() == 2
+    with capture_logs():
+        for _ in range(2):
+            _take_up(cut_off, clock, [entry.entry_id])
+    _nothing_lost(cut_off, [entry])
+
+
+@pytest.mark.parametrize("redis_server", ["embedded"], indirect=True)  # once is enough: 7 s
+def test_network_when_slow_and_lossy_then_there_are_no_errors(
+    proxy: Proxy, cut_off: Context
+) -> None:
+    """Fault F18: 200 ms a request, and one in fifty lost on its way: slower, but nothing fails."""
+    clock, draw = Clock(), random.Random(2)
+    entries = _entries(8, at=clock())
+    proxy.delay_s = 0.2
+    proxy.fate = lambda _: Fate.LOST_REQUEST if draw.random() < 0.02 else Fate.PASS
+    with capture_logs() as logs, ThreadPoolExecutor(len(entries)) as pool:
+        cut_off.ledger.claim(entries, now=clock())
+        for done in [pool.submit(_take_up, cut_off, clock, [e.entry_id]) for e in entries]:
+            done.result()
+        proxy.delay_s = 0.0
+        if cut_off.ledger.counts()["pending"]:
+            _settle_all(cut_off, clock)
+    assert [line for line in logs if line["log_level"] != "info"] == []
+    _nothing_lost(cut_off, entries)
