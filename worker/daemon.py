@@ -100,8 +100,10 @@ class PollLoop:
         """Pause polling while the server has no room or is unsafe; what is claimed goes on."""
         room = await asyncio.to_thread(room_of, self.context.client)
         paused = unsafe(room) or full(room, paused=bool(self._paused))
-        if bool(paused) != bool(self._paused):
-            log.warning("polling_paused" if paused else "polling_resumed", why=paused)
+        if paused and not self._paused:
+            log.warning("polling_paused", why=paused)
+        elif self._paused and not paused:
+            log.info("polling_resumed")
         self._paused = paused
 
     async def _poll_due(self) -> None:

@@ -6,18 +6,27 @@ import signal
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 import redis
-from conftest import until
+from conftest import SERVERS, until
+from outlet import PAGE, QUAKE, Site
 from program import ask, command, environment, furnish
+from servers import OwnServer, own_server
 
 from worker.embedded import EmbeddedRedis
 
 SECRET = "hunter2"  # the password that no message may show
+PROGRAMS = [pytest.param(program, id=name) for name, program in sorted(SERVERS.items()) if program]
+# Feeds on the loopback, and a short lease, so that no test waits long for what was left lying.
+QUICK = {
+    "SAMESTORY_FETCH_ALLOW_PRIVATE": "127.0.0.1",
+    "SAMESTORY_FETCH_HOST_GAP_S": "0",
+    "SAMESTORY_LEDGER_LEASE_S": "3",
+}
 MEND = "redis-cli CONFIG SET maxmemory-policy noeviction"
 
 
@@ -44,11 +53,13 @@ def nowhere() -> str:
 
 
 @contextmanager
-def _role(home: Path, url: str, *arguments: str) -> Iterator["subprocess.Popen[bytes]"]:
+def _role(
+    home: Path, url: str, *arguments: str, more: Mapping[str, str] = QUICK
+) -> Iterator["subprocess.Popen[bytes]"]:
     """Run a long-lived role, its output in the file `log`; kill it if it does not end by itself."""
     with (home / "log").open("ab") as log:
         process = subprocess.Popen(
-            command(*arguments), cwd=home, env=environment(url), stdout=log, stderr=log,
+            command(*arguments), cwd=home, env=environment(url, **more), stdout=log, stderr=log,
         )  # fmt: skip
         try:
             yield process
@@ -159,3 +170,71 @@ def _forget_password(url: str) -> None:
     """Open the server again, so that its own end finds it without a password."""
     with redis.Redis.from_url(url) as client:
         client.config_set("requirepass", "")
+
+
+@pytest.fixture
+def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OwnServer]:
+    """A server of the test's own, whose program the test names."""
+    with own_server(request.param, tmp_path / "redis") as made:
+        yield made
+
+
+def _publish(site: Site, path: str, *names: str) -> str:
+    """Serve a feed of a few articles and return its address."""
+    site.answers[path] = (200, {}, site.feed(*names))
+    for name in names:
+        text = QUAKE.replace("Norvale", f"{name}vale").replace("Brill", f"{name}burg")
+        site.answers[f"/{name}"] = (200, {}, PAGE.format(f"Quake in {name}", text).encode())
+    return site.url(path)
+
+
+def _all_settled(home: Path, server: OwnServer, count: int) -> None:
+    """Wait until so many entries were claimed and every one has its outcome; the sums must agree."""
+    with server.client() as client:
+        until(lambda: int(client.hget("{live}:counts", "claimed") or 0) == count, timeout_s=90)
+        until(lambda: client.zcard("{live}:pending") == 0, timeout_s=90)
+    audit = json.loads(ask(home, "audit", "--json", env=environment(server.url)).stdout)
+    assert audit["offences"] == []
+    assert (audit["sums"]["claimed"], audit["sums"]["quarantined"]) == (count, 0)
+
+
+@pytest.mark.parametrize("server", PROGRAMS, indirect=True)
+def test_server_when_nearly_full_then_polling_pauses_and_what_is_claimed_goes_on(
+    home: Path, site: Site, server: OwnServer
+) -> None:
+    """Fault F21: at four fifths nothing is polled, and everybody says so; with room it goes on."""
+    with server.client() as client, _role(home, server.url, "poll"):
+        for n in range(100):  # what connections take is little beside it
+            client.set(f"ballast{n}", bytes(100_000))
+        limit = int(client.info("memory")["used_memory"] * 1.15)
+        client.config_set("maxmemory", limit)
+        until(lambda: "polling_paused" in _log(home))
+        feed = _publish(site, "/feed", "North", "South")
+        assert ask(home, "feeds", "add", feed, env=environment(server.url)).returncode == 0
+        status = ask(home, "status", env=environment(server.url)).stdout
+        assert "raise maxmemory" in " ".join(status.split())
+        assert site.asked == []
+        client.config_set("maxmemory", 10 * limit)
+        until(lambda: "polling_resumed" in _log(home))
+        until(lambda: len(site.asked) == 3)
+        client.config_set("maxmemory-policy", "allkeys-lru")
+        until(lambda: _log(home).count("polling_paused") == 2)
+        assert MEND in _log(home)
+    assert _log(home).count("polling_resumed") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("server", PROGRAMS, indirect=True)
+def test_server_when_full_then_nobody_writes_until_there_is_room_and_nothing_is_lost(
+    home: Path, site: Site, server: OwnServer
+) -> None:
+    """Fault F21: writes are refused in the middle of the work; the poller waits and goes on."""
+    feeds = [_publish(site, f"/feed{n}", *(f"P{n}{m}" for m in "abcd")) for n in range(4)]
+    with server.client() as client, _role(home, server.url, "run", "--feeds", " ".join(feeds)):
+        until(lambda: int(client.hget("{live}:counts", "claimed") or 0) > 0, timeout_s=60)
+        client.config_set("maxmemory", 1)
+        until(lambda: "polling_paused" in _log(home))
+        until(lambda: _log(home).count("redis_failed") >= 3)
+        client.config_set("maxmemory", 0)
+        _all_settled(home, server, 16)
+    assert '"child": "poll"' not in _log(home)

@@ -59,6 +59,26 @@ def test_a_healthy_worker_is_alive_and_ready(context: Context) -> None:
     answer = json.loads(body)
     assert answer["ready"] is True
     assert 0 <= answer["oldest_pending_s"] < 60
+    assert answer["polling_paused"] == ""
+
+
+def test_a_full_server_is_ready_and_says_that_polling_pauses(context: Context) -> None:
+    """What is claimed still goes on, so nobody is restarted; an evicting server is not ready."""
+    limit = int(context.client.info("memory")["used_memory"] * 1.15)
+    try:
+        with served(context) as get:
+            context.client.config_set("maxmemory", limit)
+            status, body = get("/health/ready")
+            assert (status, "maxmemory" in json.loads(body)["polling_paused"]) == (200, True)
+            assert "samestory_polling_paused 1.0" in get("/metrics")[1]
+            context.client.config_set("maxmemory", 0)
+            assert "samestory_polling_paused 0.0" in get("/metrics")[1]
+            context.client.config_set("maxmemory-policy", "allkeys-lru")
+            status, body = get("/health/ready")
+            assert (status, "allkeys-lru" in json.loads(body)["why"]) == (503, True)
+    finally:
+        context.client.config_set("maxmemory", 0)
+        context.client.config_set("maxmemory-policy", "noeviction")
 
 
 def test_without_redis_it_lives_but_is_not_ready() -> None:

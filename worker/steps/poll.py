@@ -8,9 +8,10 @@ import structlog
 
 from worker.archive.warc import Archive
 from worker.core.entries import entries_of
+from worker.core.retry import back_offs
 from worker.core.schedule import PollPolicy, next_poll_at, server_wish_s
 from worker.decode.sandbox import Sandbox
-from worker.errors import ArchiveError, DecodeError, FetchError
+from worker.errors import ArchiveError, DecodeError, FetchError, StoreError
 from worker.fetch.client import Fetcher
 from worker.model import Entry, EntryId, Feed, Page, ParsedFeed, Validators
 from worker.store.feeds import Feeds, Lease, poll_fields
@@ -131,7 +132,19 @@ class Poller:
             fields=poll_fields(replace(feed, interval_s=due_at - now)),
             listed_all=entries is not None,
         )
-        return await asyncio.to_thread(self.ledger.claim, entries or (), now=now, feed=claim)
+        waits = back_offs()
+        while True:
+            try:
+                return await asyncio.to_thread(
+                    self.ledger.claim, entries or (), now=now, feed=claim
+                )
+            except StoreError as e:
+                # A Redis that is away or full for a while costs no second request to the feed.
+                wait_s = next(waits)
+                if self.clock() + wait_s > lease.poll:
+                    raise
+                log.warning("claim_waits", feed=feed.url, error=str(e), retry_in_s=wait_s)
+                await asyncio.sleep(wait_s)
 
 
 def _validators(page: Page) -> Validators:
