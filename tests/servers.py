@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -27,16 +28,18 @@ class OwnServer:
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = int(free.getsockname()[1])
         self.url = f"redis://127.0.0.1:{self.port}/0"
+        self.program = program
         self.folder = folder
         self._command = [program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
         self._command += ["--dir", str(folder), "--appendonly", "yes", "--logfile", "redis.log"]
         self._command += ["--maxmemory-policy", "noeviction", *options]
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self, **limits: object) -> "OwnServer":
-        """Start it and wait until it answers; ``limits`` go to the process."""
+    def start(self) -> "OwnServer":
+        """Start it and wait until it answers."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._process = subprocess.Popen(self._command, **limits)  # type: ignore[call-overload]
+        # It inherits that SIGXFSZ is ignored, so that a file that is too large is an error to it.
+        self._process = subprocess.Popen(self._command, restore_signals=False)
         until(self._answers)
         return self
 
@@ -67,6 +70,11 @@ class OwnServer:
     def tries_to_start(self) -> int:
         """Start it where it is expected to refuse, and return its exit status."""
         return subprocess.run(self._command, check=False, timeout=30).returncode
+
+    def limit_file_size(self, size: int) -> None:
+        """Let it write no file beyond this size, as on a full disk."""
+        assert self._process
+        resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
     def aof_file(self) -> Path:
         """Return the file that the newest writes went to."""

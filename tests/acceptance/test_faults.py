@@ -238,3 +238,28 @@ def test_server_when_full_then_nobody_writes_until_there_is_room_and_nothing_is_
         client.config_set("maxmemory", 0)
         _all_settled(home, server, 16)
     assert '"child": "poll"' not in _log(home)
+
+
+@pytest.mark.parametrize("server", PROGRAMS, indirect=True)
+def test_poll_when_redis_hangs_then_waits_and_goes_on_and_can_be_ended(
+    home: Path, site: Site, server: OwnServer
+) -> None:
+    """Faults F14 and F50: a server that answers nothing is given up in time, without a restart."""
+    more = {**QUICK, "SAMESTORY_REDIS_TIMEOUT_S": "1"}
+    with server.client() as client, _role(home, server.url, "poll", more=more) as process:
+        first, second = _publish(site, "/one", "North"), _publish(site, "/two", "South")
+        ask(home, "feeds", "add", first, env=environment(server.url))
+        until(lambda: site.paths() == ["/one", "/North"])
+        server.hang()
+        until(lambda: "redis_failed" in _log(home))
+        server.go_on()
+        ask(home, "feeds", "add", second, env=environment(server.url))
+        until(lambda: "/South" in site.paths(), timeout_s=60)
+        assert client.zcard("{live}:pending") == 2
+        server.hang()
+        failures = _log(home).count("redis_failed")
+        until(lambda: _log(home).count("redis_failed") > failures)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=10) == 0
+        server.go_on()
+    assert "Traceback" not in _log(home)

@@ -1,18 +1,24 @@
 """Redis in trouble: full, forgetful, slow, cut off, broken. Nothing is lost and nothing is doubled."""
 
 import random
+import resource
+import shutil
+import subprocess
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
-from conftest import SERVERS
+from conftest import SERVERS, until
 from proxy import Fate, Proxy, proxied
 from seeding import FLOOD
+from servers import OwnServer, own_server
 from structlog.testing import capture_logs
 
+from worker.errors import StoreError
 from worker.model import Entry, EntryId
 from worker.settings import Settings
 from worker.steps.audit import audit
@@ -21,6 +27,7 @@ from worker.testing import Clock, an_entry
 from worker.wiring import Context
 
 LEASE_S = 10.0
+OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
 PROGRAMS = [pytest.param(program, id=name) for name, program in sorted(SERVERS.items()) if program]
 
 
@@ -162,3 +169,128 @@ def test_network_when_slow_and_lossy_then_there_are_no_errors(
             _settle_all(cut_off, clock)
     assert [line for line in logs if line["log_level"] != "info"] == []
     _nothing_lost(cut_off, entries)
+
+
+@pytest.fixture
+def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OwnServer]:
+    """A server of the test's own, whose program the test names."""
+    with own_server(request.param, tmp_path / "redis") as made:
+        yield made
+
+
+@pytest.fixture
+def there(server: OwnServer, settings: Settings) -> Iterator[Context]:
+    """The live namespace on the test's own server."""
+    with _on(server.url, settings) as made:
+        made.check()
+        yield made
+
+
+def _runbook(heading: str) -> list[str]:
+    """Return the commands that the operations manual has under a heading."""
+    section = OPERATIONS.read_text(encoding="utf-8").split(f"## {heading}\n")[1].split("\n## ")[0]
+    return [line.strip() for line in section.splitlines() if line.startswith("    ")]
+
+
+def _work_with_half(context: Context, clock: Clock) -> list[Entry]:
+    """Claim twenty entries and settle ten of them."""
+    entries = _entries(20, at=clock())
+    context.ledger.claim(entries, now=clock())
+    with capture_logs():
+        _take_up(context, clock, [entry.entry_id for entry in entries[:10]])
+    return entries
+
+
+@pytest.mark.parametrize("server", PROGRAMS, indirect=True)
+def test_append_only_file_when_its_end_is_torn_then_what_is_missing_is_done_again(
+    server: OwnServer, there: Context
+) -> None:
+    """Fault F23: a power cut takes the last writes; each script is there whole or not at all."""
+    clock = Clock()
+    entries = _work_with_half(there, clock)
+    server.kill()
+    torn = server.aof_file()
+    size = torn.stat().st_size
+    with torn.open("r+b") as file:
+        file.truncate(size - 5_000)
+    server.start()
+    assert there.ledger.counts()["attached"] < 10
+    with capture_logs():
+        _settle_all(there, clock)
+    _nothing_lost(there, entries)
+
+
+@pytest.mark.parametrize("server", PROGRAMS, indirect=True)
+def test_append_only_file_when_its_middle_is_broken_then_the_runbook_mends_it(
+    server: OwnServer, there: Context
+) -> None:
+    """Fault F24: Redis refuses to start; `redis-check-aof --fix` keeps what stands before the damage."""
+    if not shutil.which("redis-check-aof"):
+        pytest.skip("no redis-check-aof on this machine")
+    clock = Clock()
+    entries = _work_with_half(there, clock)
+    server.kill()
+    broken = server.aof_file()
+    written = broken.read_bytes()
+    damage = written.index(b"\r\n$", len(written) * 3 // 4)  # in the lengths, where it is noticed
+    broken.write_bytes(written[:damage] + bytes(50) + written[damage + 50 :])
+    assert server.tries_to_start() != 0
+    for line in _runbook("A broken append-only file"):
+        subprocess.run(
+            line, shell=True, check=True, cwd=server.folder, input=b"y\n", stdout=subprocess.DEVNULL
+        )
+    server.start()
+    there.check()
+    there.ledger.claim(entries, now=clock())  # what the next polls of the feeds bring
+    with capture_logs():
+        _settle_all(there, clock)
+    _nothing_lost(there, entries)
+
+
+@pytest.mark.parametrize("server", PROGRAMS, indirect=True)
+def test_append_only_file_when_it_cannot_be_written_then_writers_wait_and_nothing_is_lost(
+    server: OwnServer, there: Context
+) -> None:
+    """Fault F25: with a full disk Redis refuses writes (MISCONF); with room again all goes on."""
+    clock = Clock()
+    entries = _entries(20, at=clock())
+    there.ledger.claim(entries[:5], now=clock())
+    server.limit_file_size(server.aof_file().stat().st_size + 10_000)
+    with capture_logs(), pytest.raises(StoreError, match="MISCONF|append only file"):
+        for entry in entries * 1_000:
+            there.ledger.claim([entry], now=clock())
+            _take_up(there, clock, [entry.entry_id])
+    assert there.ledger.counts()["claimed"] > 0  # it can still be read
+    server.limit_file_size(resource.RLIM_INFINITY)
+    until(lambda: there.client.info("persistence")["aof_last_write_status"] == "ok")
+    there.ledger.claim(entries, now=clock())
+    with capture_logs():
+        _settle_all(there, clock)
+    _nothing_lost(there, entries)
+    server.kill()
+    server.start()
+    _nothing_lost(there, entries)
+
+
+@pytest.mark.parametrize("server", PROGRAMS, indirect=True)
+def test_server_when_it_hangs_then_the_caller_is_told_in_time_and_goes_on(
+    server: OwnServer, settings: Settings
+) -> None:
+    """Faults F14 and F50: no call waits longer than its time-out, and the next one works."""
+    quick = settings.model_copy(
+        update={"redis": settings.redis.model_copy(update={"timeout_s": 0.5})}
+    )
+    with _on(server.url, quick) as context:
+        clock = Clock()
+        context.check()
+        (entry,) = entries = _entries(1, at=clock())
+        server.hang()
+        with ThreadPoolExecutor(1) as pool:
+            told = pool.submit(context.ledger.claim, [entry], now=clock())
+            with pytest.raises(StoreError, match=r"Timeout"):
+                told.result(timeout=5)  # redis-py's own habit would be eleven time-outs
+        server.go_on()
+        context.ledger.claim(entries, now=clock())
+        with capture_logs():
+            _settle_all(context, clock)
+        _nothing_lost(context, entries)

@@ -1,9 +1,7 @@
 """Attaching on a real Redis: one story for one event, however many workers race."""
 
-import multiprocessing
 from dataclasses import replace
 from itertools import permutations
-from typing import Any
 
 import pytest
 
@@ -379,20 +377,6 @@ def test_index_of_another_make_is_refused(context: Context) -> None:
         Index(context.client, context.keys, other, retention_s=DAY_S).ensure_fingerprint()
 
 
-def test_a_thousand_races_of_two_workers_split_no_story(redis_url: str) -> None:
-    """Two processes open the same new story at the same moment, again and again: 0 splits."""
-    rounds = 1_000
-    stories = _race(redis_url, workers=2, rounds=rounds)
-    splits = [number for number, ids in stories.items() if len(set(ids)) != 1]
-    assert (len(stories), splits) == (rounds, [])
-
-
-def test_sixteen_workers_with_one_new_story_make_one_story(redis_url: str) -> None:
-    """However many race, one opens and all others join."""
-    stories = _race(redis_url, workers=16, rounds=25)
-    assert all(len(ids) == 16 and len(set(ids)) == 1 for ids in stories.values())
-
-
 def _opening(story_id: str) -> Membership:
     return Membership(
         story_id=StoryId(story_id), version=0, exemplars=(b"x" * 7,),
@@ -402,43 +386,3 @@ def _opening(story_id: str) -> Membership:
 
 def _profile(story: StoryCandidate) -> tuple[tuple[bytes, ...], tuple[ArticleId, ...]]:
     return story.exemplars, story.exemplar_ids
-
-
-def _race(redis_url: str, *, workers: int, rounds: int) -> dict[int, list[str]]:
-    """Let processes attach one account each of one event a round; return the stories by round."""
-    fork = multiprocessing.get_context("fork")
-    barrier, results = fork.Barrier(workers, timeout=60), fork.Queue()
-    racers = [
-        fork.Process(target=_racer, args=(redis_url, number, rounds, barrier, results))
-        for number in range(workers)
-    ]
-    for racer in racers:
-        racer.start()
-    stories: dict[int, list[str]] = {}
-    for _ in range(workers * rounds):
-        number, story_id = results.get(timeout=60)
-        stories.setdefault(number, []).append(story_id)
-    for racer in racers:
-        racer.join()
-    return stories
-
-
-def _racer(redis_url: str, worker: int, rounds: int, barrier: Any, results: Any) -> None:
-    context = Context(settings=load_settings(), redis_url=redis_url)
-    text = (QUAKE, QUAKE_TOLD_AGAIN)[worker % 2]
-    for number in range(rounds):
-        # Another place a round, so that each round is an event of its own.
-        own = text.replace("Kerevan", f"Kerevan{number}x").replace("Olvany", f"Olvany{number}x")
-        sketch = a_sketch(f"{own} {_filler(number, worker)}", PARAMS)
-        barrier.wait()
-        attached = context.attacher.attach(
-            an_article(f"{number}-{worker}", source=f"{worker}.example"),
-            sketch,
-            entry_id=EntryId(f"{number}-{worker}"),
-            now=NOW + number * 40 * DAY_S,  # a window of its own
-        )
-        results.put((number, attached.story_id))
-
-
-def _filler(number: int, worker: int) -> str:
-    return f"Report {worker} of round {number}."
