@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 CONFIG = """
@@ -14,6 +16,13 @@ port = 0
 [log]
 format = "json"
 """
+
+# Feeds on the loopback, and a short lease, so that no test waits long for what was left lying.
+QUICK = {
+    "SAMESTORY_FETCH_ALLOW_PRIVATE": "127.0.0.1",
+    "SAMESTORY_FETCH_HOST_GAP_S": "0",
+    "SAMESTORY_LEDGER_LEASE_S": "3",
+}
 
 
 def furnish(folder: Path) -> Path:
@@ -48,3 +57,19 @@ def ask(
         timeout=60,
         check=False,
     )
+
+
+@contextmanager
+def role(
+    home: Path, url: str, *arguments: str, more: Mapping[str, str] = QUICK
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """Run a long-lived role, its output in the file `log`; kill it if it does not end by itself."""
+    with (home / "log").open("ab") as log:
+        process = subprocess.Popen(
+            command(*arguments), cwd=home, env=environment(url, **more), stdout=log, stderr=log,
+        )  # fmt: skip
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.wait()

@@ -7,7 +7,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import Enum
-from pathlib import Path
 from urllib.parse import urlsplit
 
 AT_ONCE = struct.pack("ii", 1, 0)  # SO_LINGER: close with a reset, as a crashed host's peer sees it
@@ -35,9 +34,7 @@ class Proxy:
         self.delay_s = 0.0  # each request waits so long
         self.swallows = False  # what the server says is read and thrown away
         self.seen = dict.fromkeys(Fate, 0)
-        parts = urlsplit(upstream)
-        self._unix, self._tcp = parts.path, (parts.hostname or "", parts.port or 6379)
-        self._is_unix = parts.scheme == "unix"
+        self.upstream = upstream  # where the next connection leads
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         self.url = f"redis://127.0.0.1:{self.port}/0"
@@ -60,10 +57,13 @@ class Proxy:
         while not self._stopped.is_set():
             try:
                 client, _ = self._listener.accept()
-                server = socket.socket(socket.AF_UNIX if self._is_unix else socket.AF_INET)
-                server.connect(str(Path(self._unix)) if self._is_unix else self._tcp)
             except OSError:
-                continue  # stopped, or the server is away: the client finds out when it asks
+                continue  # stopped
+            try:
+                server = _connected(self.upstream)
+            except OSError:
+                self._break(client)  # the server is away
+                continue
             self._open |= {client, server}
             losing = threading.Event()
             for act in (self._requests, self._replies):
@@ -100,6 +100,18 @@ class Proxy:
                 end.shutdown(socket.SHUT_RDWR)
             end.close()
             self._open.discard(end)
+
+
+def _connected(upstream: str) -> socket.socket:
+    parts = urlsplit(upstream)
+    is_unix = parts.scheme == "unix"
+    made = socket.socket(socket.AF_UNIX if is_unix else socket.AF_INET)
+    try:
+        made.connect(parts.path if is_unix else (parts.hostname or "", parts.port or 6379))
+    except OSError:
+        made.close()
+        raise
+    return made
 
 
 @contextmanager

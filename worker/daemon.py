@@ -91,6 +91,9 @@ class PollLoop:
                 waits = back_offs()
                 await asyncio.sleep(seconds)
             except (StoreError, OSError) as e:
+                # A primary that was made a replica refuses writes for ever; its address may lead
+                # to the new one by now, but open connections do not.
+                self.context.client.connection_pool.disconnect(inuse_connections=False)
                 wait_s = next(waits)
                 what = "redis_failed" if isinstance(e, StoreError) else "system_refuses"
                 log.error(what, error=str(e), retry_in_s=wait_s)

@@ -4,29 +4,22 @@ import json
 import shutil
 import signal
 import socket
-import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 import redis
 from conftest import SERVERS, until
 from outlet import PAGE, QUAKE, Site
-from program import ask, command, environment, furnish
+from program import QUICK, ask, environment, furnish, role
 from servers import OwnServer, own_server
 
 from worker.embedded import EmbeddedRedis
 
 SECRET = "hunter2"  # the password that no message may show
 PROGRAMS = [pytest.param(program, id=name) for name, program in sorted(SERVERS.items()) if program]
-# Feeds on the loopback, and a short lease, so that no test waits long for what was left lying.
-QUICK = {
-    "SAMESTORY_FETCH_ALLOW_PRIVATE": "127.0.0.1",
-    "SAMESTORY_FETCH_HOST_GAP_S": "0",
-    "SAMESTORY_LEDGER_LEASE_S": "3",
-}
 MEND = "redis-cli CONFIG SET maxmemory-policy noeviction"
 
 
@@ -52,22 +45,6 @@ def nowhere() -> str:
         return f"redis://:{SECRET}@127.0.0.1:{free.getsockname()[1]}/0"
 
 
-@contextmanager
-def _role(
-    home: Path, url: str, *arguments: str, more: Mapping[str, str] = QUICK
-) -> Iterator["subprocess.Popen[bytes]"]:
-    """Run a long-lived role, its output in the file `log`; kill it if it does not end by itself."""
-    with (home / "log").open("ab") as log:
-        process = subprocess.Popen(
-            command(*arguments), cwd=home, env=environment(url, **more), stdout=log, stderr=log,
-        )  # fmt: skip
-        try:
-            yield process
-        finally:
-            process.kill()
-            process.wait()
-
-
 def _log(home: Path) -> str:
     return (home / "log").read_text()
 
@@ -78,7 +55,7 @@ def test_poll_when_redis_comes_later_then_waits_for_it_and_goes_on(
     """Started first, `poll` says what it waits for, begins when it is there, and ends on SIGTERM."""
     server = EmbeddedRedis(folder)
     url = f"{server.url}&password={SECRET}"
-    with _role(home, url, "poll") as process, ExitStack() as stack:
+    with role(home, url, "poll") as process, ExitStack() as stack:
         until(lambda: "waiting for" in _log(home))
         assert process.poll() is None
         assert f"waiting for unix://{folder}/redis.sock?db=0&password=***" in _log(home)
@@ -100,7 +77,7 @@ def test_poll_when_redis_comes_later_then_waits_for_it_and_goes_on(
 def test_poll_when_redis_leaves_and_comes_back_then_goes_on(home: Path, folder: Path) -> None:
     """A server that restarts under a running `poll` is named, waited for, and used again."""
     server = EmbeddedRedis(folder)
-    with _role(home, server.url, "poll") as process:
+    with role(home, server.url, "poll") as process:
         with server:
             ask(home, "feeds", "add", "http://127.0.0.1:9/one", env=environment(server.url))
             until(lambda: "127.0.0.1:9/one" in _log(home), timeout_s=30)
@@ -120,7 +97,7 @@ def test_role_when_told_to_end_while_it_waits_for_redis_then_ends_cleanly(
     home: Path, nowhere: str, role: tuple[str, ...]
 ) -> None:
     """SIGTERM is obeyed before Redis was ever there, with the status of a clean end."""
-    with _role(home, nowhere, *role) as process:
+    with role(home, nowhere, *role) as process:
         until(lambda: "waiting for" in _log(home))
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=10) == 0
@@ -203,7 +180,7 @@ def test_server_when_nearly_full_then_polling_pauses_and_what_is_claimed_goes_on
     home: Path, site: Site, server: OwnServer
 ) -> None:
     """Fault F21: at four fifths nothing is polled, and everybody says so; with room it goes on."""
-    with server.client() as client, _role(home, server.url, "poll"):
+    with server.client() as client, role(home, server.url, "poll"):
         for n in range(100):  # what connections take is little beside it
             client.set(f"ballast{n}", bytes(100_000))
         limit = int(client.info("memory")["used_memory"] * 1.15)
@@ -230,7 +207,7 @@ def test_server_when_full_then_nobody_writes_until_there_is_room_and_nothing_is_
 ) -> None:
     """Fault F21: writes are refused in the middle of the work; the poller waits and goes on."""
     feeds = [_publish(site, f"/feed{n}", *(f"P{n}{m}" for m in "abcd")) for n in range(4)]
-    with server.client() as client, _role(home, server.url, "run", "--feeds", " ".join(feeds)):
+    with server.client() as client, role(home, server.url, "run", "--feeds", " ".join(feeds)):
         until(lambda: int(client.hget("{live}:counts", "claimed") or 0) > 0, timeout_s=60)
         client.config_set("maxmemory", 1)
         until(lambda: "polling_paused" in _log(home))
@@ -246,7 +223,7 @@ def test_poll_when_redis_hangs_then_waits_and_goes_on_and_can_be_ended(
 ) -> None:
     """Faults F14 and F50: a server that answers nothing is given up in time, without a restart."""
     more = {**QUICK, "SAMESTORY_REDIS_TIMEOUT_S": "1"}
-    with server.client() as client, _role(home, server.url, "poll", more=more) as process:
+    with server.client() as client, role(home, server.url, "poll", more=more) as process:
         first, second = _publish(site, "/one", "North"), _publish(site, "/two", "South")
         ask(home, "feeds", "add", first, env=environment(server.url))
         until(lambda: site.paths() == ["/one", "/North"])

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import queue
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -18,8 +19,9 @@ from worker.testing import a_sketch, an_article
 from worker.wiring import Context
 
 # So many of each; `RACES=500` runs more of those of sixteen workers.
-PAIRS, RACES = 1_000, int(os.environ.get("RACES", "60"))
+PAIRS, RACES = 1_000, int(os.environ.get("RACES", "20"))
 WORKERS = 16
+TIMEOUT_S = 180  # for one round, on a machine that is busy with other things
 APART_S = 40 * DAY_S  # between two rounds: each has a window of its own
 
 # The same event in four phrasings of each fact. Two accounts share at most half of the sentences.
@@ -202,7 +204,7 @@ def _race(
 ) -> dict[int, list[str]]:
     """Let processes attach one article each of one event a round; return the stories by round."""
     fork = multiprocessing.get_context("fork")
-    barrier, results = fork.Barrier(workers, timeout=60), fork.Queue()
+    barrier, results = fork.Barrier(workers, timeout=TIMEOUT_S), fork.Queue()
     racers = [
         fork.Process(target=_racer, args=(redis_url, text, number, rounds, barrier, results))
         for number in range(workers)
@@ -210,11 +212,17 @@ def _race(
     for racer in racers:
         racer.start()
     stories: dict[int, list[str]] = {}
-    for _ in range(workers * rounds):
-        number, story_id = results.get(timeout=60)
-        stories.setdefault(number, []).append(story_id)
-    for racer in racers:
-        racer.join()
+    try:
+        for _ in range(workers * rounds):
+            number, story_id = results.get(timeout=TIMEOUT_S)
+            stories.setdefault(number, []).append(story_id)
+    except queue.Empty:
+        for racer in racers:
+            racer.kill()
+        raise
+    finally:
+        for racer in racers:
+            racer.join()
     return stories
 
 

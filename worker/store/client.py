@@ -49,7 +49,8 @@ def connect(url: str, *, timeout_s: float) -> redis.Redis:
             retry=Retry(
                 ExponentialWithJitterBackoff(base=_FIRST_RETRY_S, cap=_LAST_RETRY_S),
                 _RETRIES,
-                supported_errors=(redis_errors.ConnectionError,),
+                # READONLY: this primary was made a replica; its address may lead elsewhere by now.
+                supported_errors=(redis_errors.ConnectionError, redis_errors.ReadOnlyError),
             ),
         )
     except ValueError as e:
