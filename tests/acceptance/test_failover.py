@@ -166,7 +166,7 @@ def test_primary_when_its_replica_is_gone_then_refuses_writes_and_they_wait(
         until(pair.in_step)
         pair.replica.kill()
         until(lambda: not client.info("replication")["connected_slaves"])
-        with pytest.raises(StoreError, match="NOREPLICAS|Not enough good replicas"):
+        with pytest.raises(StoreError, match=r"NOREPLICAS|Not enough good replicas"):
             live.ledger.claim([other], now=clock())
         assert live.ledger.counts()["claimed"] == 1
         pair.replica.start()

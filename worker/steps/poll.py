@@ -26,6 +26,7 @@ ACCEPT_FEED = (
 NOT_MODIFIED = 304
 GONE = 410
 NEVER = 253_402_300_799.0  # the last second of the year 9999
+CLAIM_WITHIN_S = 120.0  # a response that Redis does not take for longer is asked for again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +142,7 @@ class Poller:
             except StoreError as e:
                 # A Redis that is away or full for a while costs no second request to the feed.
                 wait_s = next(waits)
-                if self.clock() + wait_s > lease.poll:
+                if self.clock() + wait_s > now + CLAIM_WITHIN_S:
                     raise
                 log.warning("claim_waits", feed=feed.url, error=str(e), retry_in_s=wait_s)
                 await asyncio.sleep(wait_s)
