@@ -1,4 +1,4 @@
-"""The long-lived roles: the poll loop and one RQ worker."""
+"""The long-lived roles: the poll loop, one RQ worker, and the deliverer of events."""
 
 import asyncio
 import contextlib
@@ -6,20 +6,25 @@ import signal
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import redis
 import structlog
 
 from worker import jobs
 from worker.core.admission import full, unsafe
 from worker.core.retry import back_offs
+from worker.core.webhooks import Webhook
 from worker.errors import StoreError
-from worker.model import EntryId
+from worker.model import EntryId, WebhookId
 from worker.rqworker import HintWorker
 from worker.steps.prepare import warm_up
 from worker.store.client import room_of, store_errors
 from worker.store.feeds import Lease
-from worker.wiring import Context, PollSteps, poll_steps
+from worker.wiring import Context, PollSteps, deliver_steps, poll_steps
+
+if TYPE_CHECKING:
+    from worker.steps.deliver import Deliverer
 
 log = structlog.get_logger()
 
@@ -34,6 +39,35 @@ MOST_FEEDS = 4_096
 MOST_PAGES = 4_096
 DUE_AT_ONCE = 64  # feeds leased by one script call
 LOOK_S = 1.0  # how long a server that fills up is polled for; a look is one round trip
+# A webhook whose task failed for a reason of ours is left alone for so long.
+AFTER_FAILURE_S = 5.0
+
+
+async def every(client: redis.Redis, seconds: float, act: Act) -> None:
+    """Repeat one act; what is lacking, Redis or files to open, is named and waited for."""
+    waits = back_offs()
+    while True:
+        try:
+            await act()
+            waits = back_offs()
+            await asyncio.sleep(seconds)
+        except (StoreError, OSError) as e:
+            # A primary that was made a replica refuses writes for ever; its address may lead to
+            # the new one by now, but open connections do not.
+            client.connection_pool.disconnect(inuse_connections=False)
+            wait_s = next(waits)
+            what = "redis_failed" if isinstance(e, StoreError) else "system_refuses"
+            log.error(what, error=str(e), retry_in_s=wait_s)
+            await asyncio.sleep(wait_s)
+
+
+def stop_event() -> asyncio.Event:
+    """Return an event that SIGTERM and SIGINT set."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    return stop
 
 
 # --- poll -----------------------------------------------------------------------------------
@@ -57,15 +91,16 @@ class PollLoop:
         Raises whatever ends one of the loops: the supervisor starts this role anew.
         """
         renew_s = self.context.settings.ledger.lease_s / 3
+        client = self.context.client
         starting = [  # what takes up new work
-            asyncio.create_task(self._every(LOOK_S, self._look)),
-            asyncio.create_task(self._every(TICK_S, self._poll_due)),
-            asyncio.create_task(self._every(RECONCILE_S, self._reconcile)),
+            asyncio.create_task(every(client, LOOK_S, self._look)),
+            asyncio.create_task(every(client, TICK_S, self._poll_due)),
+            asyncio.create_task(every(client, RECONCILE_S, self._reconcile)),
         ]
         loops = [
             *starting,
-            asyncio.create_task(self._every(TICK_S, self._send_hints)),
-            asyncio.create_task(self._every(renew_s, self._renew)),
+            asyncio.create_task(every(client, TICK_S, self._send_hints)),
+            asyncio.create_task(every(client, renew_s, self._renew)),
         ]
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait([stopping, *loops], return_when=asyncio.FIRST_COMPLETED)
@@ -81,23 +116,6 @@ class PollLoop:
         await asyncio.gather(*loops, *self._tasks, return_exceptions=True)
         with contextlib.suppress(StoreError):  # reconcile hints again after the next start
             await self._send_hints()
-
-    async def _every(self, seconds: float, act: Act) -> None:
-        """Repeat one act; what is lacking, Redis or files to open, is named and waited for."""
-        waits = back_offs()
-        while True:
-            try:
-                await act()
-                waits = back_offs()
-                await asyncio.sleep(seconds)
-            except (StoreError, OSError) as e:
-                # A primary that was made a replica refuses writes for ever; its address may lead
-                # to the new one by now, but open connections do not.
-                self.context.client.connection_pool.disconnect(inuse_connections=False)
-                wait_s = next(waits)
-                what = "redis_failed" if isinstance(e, StoreError) else "system_refuses"
-                log.error(what, error=str(e), retry_in_s=wait_s)
-                await asyncio.sleep(wait_s)
 
     async def _look(self) -> None:
         """Pause polling while the server has no room or is unsafe; what is claimed goes on."""
@@ -171,10 +189,7 @@ class PollLoop:
 
 async def poll_forever(context: Context) -> None:
     """Run the poll role until SIGTERM or SIGINT."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    stop = stop_event()
     async with poll_steps(context) as steps:
         await PollLoop(context, steps).run(stop)
 
@@ -217,3 +232,54 @@ def work_forever(context: Context) -> None:
         context.hints, context.ledger, context.settings.work, before_fork=lists.load_new
     )
     worker.work(logging_level="WARNING")
+
+
+# --- deliver --------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class DeliverLoop:
+    """Serves every webhook by a task of its own, so that none waits for another."""
+
+    context: Context
+    deliverer: "Deliverer"
+    _tasks: dict[WebhookId, asyncio.Task[None]] = field(default_factory=dict)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Run until ``stop`` is set, then finish the deliveries in hand, within the drain time."""
+        looking = asyncio.create_task(every(self.context.client, TICK_S, lambda: self._look(stop)))
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait([stopping, looking], return_when=asyncio.FIRST_COMPLETED)
+        if looking.done():
+            looking.result()
+        looking.cancel()
+        if self._tasks:
+            drain_s = self.context.settings.work.drain_s / 2
+            await asyncio.wait(self._tasks.values(), timeout=drain_s)
+        for task in self._tasks.values():
+            task.cancel()
+        await asyncio.gather(looking, *self._tasks.values(), return_exceptions=True)
+
+    async def _look(self, stop: asyncio.Event) -> None:
+        for hook in await asyncio.to_thread(self.deliverer.due):
+            if hook.webhook_id not in self._tasks:
+                task = asyncio.create_task(self._guarded(hook, stop))
+                self._tasks[hook.webhook_id] = task
+
+    async def _guarded(self, hook: Webhook, stop: asyncio.Event) -> None:
+        """Serve one webhook. What goes wrong is tried again when it is due next."""
+        try:
+            await self.deliverer.deliver(hook, stop)
+        except Exception as e:  # noqa: BLE001 - the loop's boundary: it outlives any webhook
+            log.error("deliver_task_failed", error=f"{type(e).__name__}: {e}")
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(stop.wait(), AFTER_FAILURE_S)
+        finally:
+            del self._tasks[hook.webhook_id]
+
+
+async def deliver_forever(context: Context) -> None:
+    """Run the deliver role until SIGTERM or SIGINT."""
+    stop = stop_event()
+    async with deliver_steps(context) as deliverer:
+        await DeliverLoop(context, deliverer).run(stop)

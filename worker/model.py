@@ -14,6 +14,7 @@ FeedId = NewType("FeedId", str)
 EntryId = NewType("EntryId", str)
 ArticleId = NewType("ArticleId", str)
 StoryId = NewType("StoryId", str)
+WebhookId = NewType("WebhookId", str)
 
 
 class Outcome(str, Enum):

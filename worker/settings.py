@@ -146,6 +146,13 @@ class WebSettings(Section):
     port: Annotated[int, Field(ge=0, le=65_535)] = 8_780
 
 
+class WebhookSettings(Section):
+    """Events sent to other programs."""
+
+    timeout_s: Positive = 10.0
+    attempts: Annotated[int, Field(ge=1, le=16)] = 10  # the 16th wait would be nine hours
+
+
 class LogSettings(Section):
     """Logs go to standard error."""
 
@@ -166,6 +173,7 @@ class Settings(Section):
     match: MatchSettings = MatchSettings()
     work: WorkSettings = WorkSettings()
     web: WebSettings = WebSettings()
+    webhooks: WebhookSettings = WebhookSettings()
     log: LogSettings = LogSettings()
 
 

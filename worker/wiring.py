@@ -1,6 +1,7 @@
 """The only place that builds clients and steps: Settings in, a Context out."""
 
 import random
+import secrets
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -27,13 +28,17 @@ from worker.steps.tend import Tender
 from worker.store.boilerplate import Rings
 from worker.store.census import Census
 from worker.store.client import connect, require_safe
+from worker.store.events import Events
 from worker.store.feeds import Feeds
 from worker.store.index import Index
 from worker.store.keys import LIVE, Keys
 from worker.store.ledger import Ledger
 from worker.store.stories import Stories
+from worker.store.webhooks import Webhooks
 
 if TYPE_CHECKING:
+    from worker.fetch.client import FetchPolicy
+    from worker.steps.deliver import Deliverer
     from worker.steps.pages import Pages
     from worker.steps.poll import Poller
 
@@ -41,6 +46,11 @@ if TYPE_CHECKING:
 FEED_CPU_S = 5.0
 FEED_MEMORY_MB = 512
 FEED_DECODERS = 2
+# A webhook's answer is a status; what is read beyond it only serves to keep the connection.
+WEBHOOK_ANSWER_BYTES = 4_096
+# A webhook is held for as long as a delivery may take, and a while for noting it. Redis may take
+# longer: the next deliverer then sends the event again, and this one's note is refused.
+LEASE_MORE_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -81,6 +91,16 @@ class Context:
     def stories(self) -> Stories:
         """The stories, for reading."""
         return Stories(self.client, self.keys)
+
+    @cached_property
+    def events(self) -> Events:
+        """The events, for reading."""
+        return Events(self.client, self.keys)
+
+    @cached_property
+    def webhooks(self) -> Webhooks:
+        """The webhooks."""
+        return Webhooks(self.client, self.keys)
 
     @cached_property
     def census(self) -> Census:
@@ -216,6 +236,39 @@ async def poll_steps(context: Context) -> AsyncIterator[PollSteps]:
             )
         finally:
             context.archive.close()
+
+
+def webhook_policy(settings: Settings) -> "FetchPolicy":
+    """Return what may be asked to deliver events."""
+    from worker.fetch.client import FetchPolicy  # noqa: PLC0415 - as above
+
+    return FetchPolicy(
+        user_agent=settings.fetch.user_agent,
+        connect_timeout_s=settings.fetch.connect_timeout_s,
+        total_timeout_s=settings.webhooks.timeout_s,
+        max_bytes=WEBHOOK_ANSWER_BYTES,
+        allow_private=settings.fetch.allow_private,
+    )
+
+
+@asynccontextmanager
+async def deliver_steps(context: Context) -> AsyncIterator["Deliverer"]:
+    """Build the deliver role's step with an open HTTP client, and close it at the end."""
+    # Here, because the HTTP client would slow every command's start.
+    from worker.fetch.post import Poster  # noqa: PLC0415
+    from worker.steps.deliver import Deliverer  # noqa: PLC0415
+
+    webhooks = context.settings.webhooks
+    async with Poster(webhook_policy(context.settings)) as poster:
+        yield Deliverer(
+            webhooks=context.webhooks,
+            events=context.events,
+            poster=poster,
+            token=secrets.token_hex(8),
+            lease_s=webhooks.timeout_s + LEASE_MORE_S,
+            attempts=webhooks.attempts,
+            clock=time.time,
+        )
 
 
 @contextmanager

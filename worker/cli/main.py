@@ -15,7 +15,7 @@ import typer
 from rich.markup import escape
 
 from worker import __version__
-from worker.cli import care, evaluate, feeds, fit, quarantine, read, replay, roles
+from worker.cli import care, evaluate, events, feeds, fit, quarantine, read, replay, roles, webhooks
 from worker.cli.common import err, globals_of, printable
 from worker.errors import ConfigError, SamestoryError, StoreError
 
@@ -26,10 +26,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (roles, replay, read, care, evaluate, fit):
+for module in (roles, replay, read, events, care, evaluate, fit):
     module.register(app)
 app.add_typer(feeds.app, name="feeds")
 app.add_typer(quarantine.app, name="quarantine")
+app.add_typer(webhooks.app, name="webhooks")
 
 
 def _show_version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it by position

@@ -1,4 +1,4 @@
-"""run, poll, work, web: the long-lived roles."""
+"""run, poll, work, web, deliver: the long-lived roles."""
 
 import asyncio
 import os
@@ -36,7 +36,7 @@ DEMO_GAP_S = 0.1
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the program."""
-    for command in (run, poll, work, web):
+    for command in (run, poll, work, web, deliver):
         app.command()(command)
 
 
@@ -52,7 +52,7 @@ def run(
         int, typer.Option(min=1, max=65_535, help="Where; part of the feeds' addresses.")
     ] = DEMO_PORT,
 ) -> None:
-    """Run everything on this machine: poll, work, web; show stories as they form."""
+    """Run everything on this machine and show stories as they form."""
     options = globals_of(ctx)
     if seeds:
         options.extra += ["fetch.allow_private=.localhost", f"fetch.host_gap_s={DEMO_GAP_S}"]
@@ -75,15 +75,15 @@ def run(
         options.overrides += (f"work.drain_s={drain_s}",)  # the last word, for the children
         supervisor = _supervisor(options, url, _processes(settings), log)
         supervisor.add("web", ["web"])
-        polls = False
+        later = {"poll": _has_worker, "deliver": _has_webhook}  # when there is somebody to serve
         started_at = time.time()
         with Board(context, since=started_at) as board:
             if log:
                 board.say(f"log: {log.name}")
             while not stop.wait(REFRESH_S):
-                if not polls and _has_worker(context):
-                    supervisor.add("poll", ["poll"])
-                    polls = True
+                for role in [role for role, is_due in later.items() if is_due(context)]:
+                    supervisor.add(role, [role])
+                    del later[role]
                 supervisor.tick()
                 board.refresh()
             board.say("draining: finishing what is in hand")
@@ -127,6 +127,14 @@ def web(ctx: typer.Context) -> None:
 
     with _role(ctx) as context:
         serve(context)
+
+
+def deliver(ctx: typer.Context) -> None:
+    """Send events to the webhooks."""
+    from worker import daemon  # noqa: PLC0415 - as above
+
+    with _role(ctx) as context:
+        asyncio.run(daemon.deliver_forever(context))
 
 
 @contextmanager
@@ -176,6 +184,14 @@ def _has_worker(context: Context) -> bool:
     """Say whether somebody waits for the first articles; polling earlier would make them wait."""
     try:
         return context.hints.has_worker()
+    except StoreError:
+        return False
+
+
+def _has_webhook(context: Context) -> bool:
+    """Say whether there is anything to deliver to; most have nothing, and save a process."""
+    try:
+        return context.webhooks.any()
     except StoreError:
         return False
 

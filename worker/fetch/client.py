@@ -1,4 +1,4 @@
-"""The only way to the network for feeds and pages: a guarded, capped, polite HTTP GET.
+"""The way to the network for feeds and pages: a guarded, capped, polite HTTP GET.
 
 One job: an address in, a ``Page`` or a ``FetchError`` out. Every hop of a redirect is vetted like
 the first; every wait counts against one deadline; every byte is counted decompressed. Called by
@@ -7,6 +7,7 @@ steps/poll and steps/ingest.
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -74,11 +75,7 @@ class Fetcher:
     async def __aenter__(self) -> "Self":
         policy = self._policy
         self._session = aiohttp.ClientSession(
-            # No DNS cache: a name is vetted each time that it is connected to. No limit of its
-            # own: ours counts what is in flight, and not what waits for its host's turn.
-            connector=aiohttp.TCPConnector(
-                resolver=GuardedResolver(policy.allow_private), use_dns_cache=False, limit=0
-            ),
+            connector=guarded_connector(policy),
             timeout=aiohttp.ClientTimeout(total=None, connect=policy.connect_timeout_s),
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,  # a proxy from the environment would get round the guard
@@ -128,7 +125,7 @@ class Fetcher:
                 try:
                     answer = await asyncio.wait_for(self._hop(target, request), left_s)
                 except (aiohttp.ClientError, OSError, asyncio.TimeoutError, ValueError) as e:
-                    raise FetchError(f"{shown(target)}: {_reason(e, timeout_s)}") from e
+                    raise FetchError(f"{shown(target)}: {reason(e, timeout_s)}") from e
                 left_s -= time.monotonic() - started
             if isinstance(answer, Page):
                 return answer
@@ -163,20 +160,43 @@ class Fetcher:
     def _vetted(self, url: str, asked: str) -> URL:
         """Return an address that may be asked. Raises FetchError when it may not."""
         refused = "the address" if url == asked else f"{_safe_shown(asked)}: the redirect target"
-        try:
-            target = URL(url)
-            port, host = target.port, target.host
-        except ValueError as e:
-            raise FetchError(f"{refused} is malformed", permanent=True) from e
-        if target.scheme not in ("http", "https") or not host:
-            raise FetchError(f"{refused} is not http(s): {shown(target)}", permanent=True)
-        if target.user is not None or target.password is not None or "\\" in url:
-            raise FetchError(f"{refused} carries a user or '\\': {shown(target)}", permanent=True)
-        allow = self._policy.allow_private
-        if port not in self._policy.ports and not is_listed(host, allow):
-            raise FetchError(f"{refused} asks for port {port}: {shown(target)}", permanent=True)
-        vet_literal(host, allow)
-        return target
+        return vetted(url, self._policy, refused=refused, show=shown)
+
+
+def guarded_connector(policy: FetchPolicy) -> aiohttp.TCPConnector:
+    """Return what connects to vetted addresses only."""
+    # No DNS cache: a name is vetted each time that it is connected to. No limit of our own: the
+    # callers bound connections.
+    return aiohttp.TCPConnector(
+        resolver=GuardedResolver(policy.allow_private), use_dns_cache=False, limit=0
+    )
+
+
+def vetted(url: str, policy: FetchPolicy, *, refused: str, show: Callable[[URL], str]) -> URL:
+    """Return an address that may be asked, as far as its text tells; its IPs are vetted later.
+
+    Args:
+        url: any text.
+        policy: which ports and private hosts are open.
+        refused: what messages call the address.
+        show: the form in which they print it.
+
+    Raises:
+        FetchError: it may not be asked; permanent.
+    """
+    try:
+        target = URL(url)
+        port, host = target.port, target.host
+    except ValueError as e:
+        raise FetchError(f"{refused} is malformed", permanent=True) from e
+    if target.scheme not in ("http", "https") or not host:
+        raise FetchError(f"{refused} is not http(s): {show(target)}", permanent=True)
+    if target.user is not None or target.password is not None or "\\" in url:
+        raise FetchError(f"{refused} carries a user or '\\': {show(target)}", permanent=True)
+    if port not in policy.ports and not is_listed(host, policy.allow_private):
+        raise FetchError(f"{refused} asks for port {port}: {show(target)}", permanent=True)
+    vet_literal(host, policy.allow_private)
+    return target
 
 
 def shown(url: URL) -> str:
@@ -225,8 +245,8 @@ async def _body(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
     return bytes(body)
 
 
-def _reason(error: Exception, timeout_s: float) -> str:
-    """Return what went wrong, without the address: foreign messages may hold its query."""
+def reason(error: Exception, timeout_s: float) -> str:
+    """Return why a request failed, without the address: foreign messages may hold its query."""
     if isinstance(error, aiohttp.ServerTimeoutError):
         return "the connection took too long"
     if isinstance(error, asyncio.TimeoutError):  # before OSError, whose child it is since 3.11

@@ -18,6 +18,10 @@ explains why attach and settle are therefore two idempotent scripts and not one.
 | {ns}:lines:<publisher>        | string | its newest 1 024 lines: hash of the line + article, u32   | 7 days                |
 | {ns}:quarantine               | zset   | entry id -> when it was given up                         | until retried, dropped|
 | {ns}:unreadable               | zset   | JSON of a job that was no hint -> when; newest 100       | 7 days after the last |
+| {ns}:webhooks                 | hash   | webhook id -> address                                    | until removed         |
+| {ns}:webhook:<id>             | hash   | types, cursor, attempts, next attempt, counts, last error| until removed         |
+| {ns}:delivering:<id>          | string | the deliverer that has the webhook in hand               | seconds               |
+| {ns}:parked:<id>              | list   | events that it did not take; newest 1 000                | until sent or removed |
 | {ns:lang}:seq                 | string | attaches so far                                          | as the namespace      |
 | {ns:lang}:recent              | zset   | the newest attaches: story, number -> seq                | retention             |
 | {ns:lang}:stories             | zset   | story id -> when it last moved                           | retention             |
@@ -32,13 +36,14 @@ explains why attach and settle are therefore two idempotent scripts and not one.
 | {ns:lang}:df:<half>           | string | BITFIELD u16: documents that hold a term                 | half + window         |
 | {ns:lang}:docs:<half>         | string | articles counted in this half of a window                | half + window         |
 | {ns:lang}:events              | stream | opened, attached, merged, split; newest 100 000          | retention             |
+| {ns:lang}:told                | string | events so far: the number of the newest                  | as the namespace      |
 """
 
 import re
 from dataclasses import dataclass
 
 from worker.errors import ConfigError
-from worker.model import ArticleId, EntryId, FeedId, StoryId
+from worker.model import ArticleId, EntryId, FeedId, StoryId, WebhookId
 
 LIVE = "live"
 _NAMESPACE = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
@@ -99,6 +104,23 @@ class Keys:
         """What was taken out of the queue because it was no hint."""
         return self._ns("unreadable")
 
+    @property
+    def webhooks(self) -> str:
+        """The addresses that events are sent to."""
+        return self._ns("webhooks")
+
+    def webhook(self, webhook_id: WebhookId) -> str:
+        """Return the key of how far a webhook is."""
+        return self._ns(f"webhook:{webhook_id}")
+
+    def delivering(self, webhook_id: WebhookId) -> str:
+        """Return the key of the lease on a webhook."""
+        return self._ns(f"delivering:{webhook_id}")
+
+    def parked(self, webhook_id: WebhookId) -> str:
+        """Return the key of the events that a webhook did not take."""
+        return self._ns(f"parked:{webhook_id}")
+
     def feed(self, feed_id: FeedId) -> str:
         """Return the key of one feed's state."""
         return self._ns(f"feed:{feed_id}")
@@ -128,6 +150,14 @@ class Keys:
     def lang_prefix(self, lang: str) -> str:
         """Return what every key of a language starts with, colon included."""
         return f"{{{self.namespace}:{lang}}}:"
+
+    def events(self, lang: str) -> str:
+        """Return the key of a language's stream of events."""
+        return f"{self.lang_prefix(lang)}events"
+
+    def told(self, lang: str) -> str:
+        """Return the key of the number of a language's newest event."""
+        return f"{self.lang_prefix(lang)}told"
 
     def article(self, lang: str, article_id: ArticleId) -> str:
         """Return the key of one article."""
