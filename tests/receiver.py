@@ -13,8 +13,6 @@ from worker.model import WebhookId
 from worker.store.scripts import script_text
 from worker.wiring import Context
 
-NOW = 1_800_000_000.0
-
 
 @dataclass(frozen=True, slots=True)
 class Received:
@@ -94,13 +92,25 @@ def running_receiver() -> Iterator[Receiver]:
         made.server.server_close()
 
 
-def tell(context: Context, lang: str, *numbers: int, kind: str = "article_attached") -> None:
-    """Let events happen in one language, by the very code that attach, merge and split share."""
+# The very code that attach, merge and split share.
+_TELL = (
+    script_text("events")
+    + """
+for number = tonumber(ARGV[3]), tonumber(ARGV[4]) do
+  tell(ARGV[1], 'type', ARGV[5], 'story', ARGV[2] .. string.format('-%012x', number),
+    'article', string.format('%016x', number), 'original', '', 'at', 1800000000 + number)
+end
+"""
+)
+
+
+def tell(
+    context: Context, lang: str, first: int, last: int = 0, *, kind: str = "article_attached"
+) -> None:
+    """Let an event happen in one language, or as many as there are numbers from first to last."""
     context.client.sadd(context.keys.langs, lang)
-    script = script_text("events") + "\ntell(ARGV[1], unpack(ARGV, 2))"
-    for number in numbers:
-        fields = ["type", kind, "story", f"{lang}-{number:012x}", "article", f"{number:016x}"]
-        context.client.eval(script, 0, context.keys.lang_prefix(lang), *fields, "at", NOW + number)
+    prefix = context.keys.lang_prefix(lang)
+    context.client.eval(_TELL, 0, prefix, lang, first, last or first, kind)
 
 
 def event_ids(context: Context, lang: str) -> list[str]:

@@ -43,8 +43,8 @@ def test_read_when_resumed_from_any_cursor_then_nothing_is_missed_or_read_twice(
     context: Context, step: int
 ) -> None:
     """A consumer that stops and goes on sees each event once, each language in its order."""
-    for number in range(1, 8):
-        tell(context, "en", number, 100 + number)
+    for number in range(7):
+        tell(context, "en", 2 * number, 2 * number + 1)
         tell(context, "de", number)
     cursor, seen = Cursor(), list[str]()
     while items := context.events.read(Cursor.parse(str(cursor)), limit=step):
@@ -73,7 +73,7 @@ def test_read_when_events_were_dropped_then_the_gap_is_told_with_its_size(
     context: Context, limit: int
 ) -> None:
     """The gap stands before the oldest event that is left; the count is exact."""
-    tell(context, "en", *range(1, 21))
+    tell(context, "en", 1, 20)
     tell(context, "de", 1, 2)
     [first] = context.events.read(Cursor(), limit=1)
     cursor = Cursor().past(first)
@@ -91,7 +91,7 @@ def test_read_when_events_were_dropped_then_the_gap_is_told_with_its_size(
 
 def test_read_when_a_stream_is_gone_whole_then_the_gap_is_told_once(context: Context) -> None:
     """A stream ends with the retention of its stories; its numbers go on."""
-    tell(context, "en", 1, 2, 3)
+    tell(context, "en", 1, 3)
     context.client.delete(context.keys.events("en"))
     [gap] = items = context.events.read(Cursor(), limit=ALL)
     assert isinstance(gap, Gap)
@@ -105,7 +105,7 @@ def test_read_when_a_stream_is_gone_whole_then_the_gap_is_told_once(context: Con
 
 def test_oldest_when_events_were_dropped_then_is_no_gap(context: Context) -> None:
     """Who reads for the first time has missed nothing; who goes on from there, neither."""
-    tell(context, "en", *range(1, 11))
+    tell(context, "en", 1, 10)
     tell(context, "de", 1)
     context.client.xtrim(context.keys.events("en"), maxlen=4, approximate=False)
     context.client.delete(context.keys.events("de"))
@@ -115,14 +115,8 @@ def test_oldest_when_events_were_dropped_then_is_no_gap(context: Context) -> Non
 
 def test_stream_keeps_about_a_hundred_thousand_events(context: Context) -> None:
     """However long nobody reads, the stream stays bounded, and the count tells what went."""
-    tell(context, "en", 1)
+    tell(context, "en", 1, 100_500)
     events = context.keys.events("en")
-    with context.client.pipeline(transaction=False) as pipe:
-        for number in range(2, 100_500):
-            pipe.xadd(events, {"type": "story_opened", "number": number, "at": 1})
-        pipe.execute()
-    context.client.set(context.keys.told("en"), 100_499)
-    tell(context, "en", 100_500)
     assert 100_000 <= context.client.xlen(events) < 100_200
     [gap] = context.events.read(Cursor(), limit=1)
     assert isinstance(gap, Gap)

@@ -1,3 +1,4 @@
+import re
 from dataclasses import replace
 
 import pytest
@@ -14,6 +15,10 @@ from worker.core.webhooks import (
     settled,
     webhook_id,
 )
+from worker.errors import FetchError
+from worker.fetch.post import vet
+from worker.settings import Settings
+from worker.wiring import webhook_policy
 
 NOW = 1_800_000_000.0
 ATTEMPTS = 4
@@ -116,3 +121,25 @@ def test_origin_shows_no_secret_and_ids_tell_addresses_apart(url: str, shown: st
     """Chat services put the key into the path."""
     assert origin(url) == shown
     assert webhook_id(url) != webhook_id(url + "x")
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("http://10.0.0.1/SECRET", "'10.0.0.1' has no public address"),
+        ("http://2130706433/SECRET", "has no public address"),
+        ("https://hooks.example:6379/SECRET", "asks for port 6379: https://hooks.example:6379/…"),
+        ("https://me:SECRET@hooks.example/", "carries a user"),
+        ("ftp://hooks.example/SECRET", "is not http(s): ftp://hooks.example/…"),
+        ("SECRET", "is not http(s): …"),
+        ("http://[SECRET", "is malformed"),
+    ],
+)
+def test_vet_when_an_address_may_not_be_asked_then_says_why_without_its_secret(
+    url: str, why: str
+) -> None:
+    """An operator is told at once, not at the first event."""
+    with pytest.raises(FetchError, match=re.escape(why)) as told:
+        vet(url, webhook_policy(Settings()))
+    assert "SECRET" not in str(told.value)
+    assert vet(URL, webhook_policy(Settings())).host == "hooks.example"

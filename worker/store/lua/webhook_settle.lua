@@ -6,18 +6,18 @@
 --           again (1: it was the first of the parked events), park (an event to park, or '')
 -- return  1, or 0 when another deliverer has it by now or it was removed, and nothing was written
 --
--- Each settling is a turn, so that a call that is sent twice counts once. A lease that ran out but
--- was taken by nobody is still good: the turn is the same.
+-- Each settling is a turn, and notes whose it was, so that a call that is sent twice counts once. A
+-- lease that ran out but was taken by nobody is still good: the turn is the same.
 local MOST_PARKED = 1000
 local a = cmsgpack.unpack(ARGV[1])
 local turn = tonumber(redis.call('HGET', KEYS[1], 'turn'))
 local holder = redis.call('GET', KEYS[2])
 if not turn or (holder and holder ~= a.token) then return 0 end
-if turn == a.turn + 1 then return 1 end
+if turn == a.turn + 1 and redis.call('HGET', KEYS[1], 'by') == a.token then return 1 end
 if turn ~= a.turn then return 0 end
 
 local missed = a.missed
-redis.call('HSET', KEYS[1], 'turn', turn + 1, unpack(a.fields))
+redis.call('HSET', KEYS[1], 'turn', turn + 1, 'by', a.token, unpack(a.fields))
 redis.call('HINCRBY', KEYS[1], 'delivered', a.delivered)
 if a.again == 1 then
   redis.call('LPOP', KEYS[3])
