@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -34,10 +34,34 @@ class Answer(NamedTuple):
     stderr: str
 
 
+Command = Callable[..., Answer]
+
+
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     """A working directory with settings that keep every file inside it."""
     return furnish(tmp_path)
+
+
+@pytest.fixture
+def in_process(
+    home: Path,
+    context: Context,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Command:
+    """Run commands in this process: those that only read and write Redis need none of their own."""
+    monkeypatch.chdir(home)
+    for variable, value in (HERE | {"SAMESTORY_REDIS_URL": context.redis_url}).items():
+        monkeypatch.setenv(variable, value)
+
+    def call(*arguments: str) -> Answer:
+        monkeypatch.setattr(sys, "argv", ["samestory", *arguments])
+        with pytest.raises(SystemExit) as end:
+            main()
+        return Answer(int(end.value.code or 0), *capsys.readouterr())
+
+    return call
 
 
 @pytest.fixture
@@ -77,12 +101,11 @@ def _distinct(keys: list[str]) -> list[str]:
 
 
 def test_events_when_followed_and_resumed_then_nothing_is_missed_or_printed_twice(
-    home: Path, context: Context
+    home: Path, context: Context, in_process: Command
 ) -> None:
     """Half is read, then the rest with a new language, until Ctrl-C, then what came meanwhile."""
-    env = environment(context.redis_url)
     tell(context, "en", 1, 20)
-    first = ask(home, "events", "--json", "--limit", "12", env=env)
+    first = in_process("events", "--json", "--limit", "12")
     assert first.returncode == 0
     lines = [json.loads(line) for line in first.stdout.splitlines()]
     follow = ("events", "--json", "--follow", "--after", str(lines[-1]["cursor"]))
@@ -96,7 +119,7 @@ def test_events_when_followed_and_resumed_then_nothing_is_missed_or_printed_twic
         assert process.wait(timeout=20) == 0
         assert process.stdout.read() == ""
     tell(context, "de", 3)
-    again = ask(home, "events", "--json", "--after", str(lines[-1]["cursor"]), env=env)
+    again = in_process("events", "--json", "--after", str(lines[-1]["cursor"]))
     lines += [json.loads(line) for line in again.stdout.splitlines()]
     for lang, count in (("en", 21), ("de", 3)):
         assert [e["id"] for e in lines if e["lang"] == lang] == event_ids(context, lang)
@@ -104,15 +127,16 @@ def test_events_when_followed_and_resumed_then_nothing_is_missed_or_printed_twic
     assert _log(home) == ""
 
 
-def test_events_for_people_tell_gaps_and_where_to_go_on(home: Path, context: Context) -> None:
+def test_events_for_people_tell_gaps_and_where_to_go_on(
+    in_process: Command, context: Context
+) -> None:
     """Each event is a line of ids; what is not kept any more is told; `now` shows only news."""
-    env = environment(context.redis_url)
     tell(context, "en", 1, 9)
-    shown = ask(home, "events", "--limit", "2", env=env)
+    shown = in_process("events", "--limit", "2")
     [cursor] = re.findall(r"--after (\S+)", shown.stderr)
     assert [line.split()[2] for line in shown.stdout.splitlines()] == ["article_attached"] * 2
     context.client.xtrim(context.keys.events("en"), maxlen=1, approximate=False)
-    rest = ask(home, "events", "--after", cursor, env=env).stdout.splitlines()
+    rest = in_process("events", "--after", cursor).stdout.splitlines()
     assert rest[0].split() == [
         "gap:",
         "6",
@@ -126,32 +150,21 @@ def test_events_for_people_tell_gaps_and_where_to_go_on(home: Path, context: Con
         "more",
     ]
     assert "story en-000000000009  article 0000000000000009" in rest[1]
-    assert ask(home, "events", "--after", "now", env=env).stdout == ""
-    wrong = ask(home, "events", "--after", "yesterday", env=env)
+    assert in_process("events", "--after", "now").stdout == ""
+    wrong = in_process("events", "--after", "yesterday")
     assert (wrong.returncode, "not a cursor" in wrong.stderr) == (2, True)
 
 
 def test_webhooks_are_added_listed_and_removed_without_showing_their_secrets(
-    home: Path,
-    context: Context,
-    receiver: Receiver,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    in_process: Command, context: Context, receiver: Receiver
 ) -> None:
     """An address is a key to somebody's chat: only its host is ever printed."""
     url = receiver.url(f"/services/{SECRET}?token={SECRET}")
-    monkeypatch.chdir(home)
-    for variable, value in (HERE | {"SAMESTORY_REDIS_URL": context.redis_url}).items():
-        monkeypatch.setenv(variable, value)
 
     def call(*arguments: str) -> Answer:
-        """Run a command in this process: ten of their own would take a minute to start."""
-        monkeypatch.setattr(sys, "argv", ["samestory", "webhooks", *arguments])
-        with pytest.raises(SystemExit) as end:
-            main()
-        shown = capsys.readouterr()
-        assert SECRET not in shown.out + shown.err
-        return Answer(int(end.value.code or 0), shown.out, shown.err)
+        done = in_process("webhooks", *arguments)
+        assert SECRET not in done.stdout + done.stderr
+        return done
 
     assert "no webhooks" in call("list").stdout
     assert call("add", url, "--types", "story_split").stdout.startswith("added ")

@@ -91,7 +91,8 @@ def test_poll_when_redis_leaves_and_comes_back_then_goes_on(home: Path, folder: 
 
 
 @pytest.mark.parametrize(
-    "role", [("poll",), ("work",), ("web",), ("run", "--feeds", "http://127.0.0.1:9/feed")]
+    "role",
+    [("poll",), ("work",), ("web",), ("deliver",), ("run", "--feeds", "http://127.0.0.1:9/feed")],
 )
 def test_role_when_told_to_end_while_it_waits_for_redis_then_ends_cleanly(
     home: Path, nowhere: str, role: tuple[str, ...]

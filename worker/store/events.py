@@ -139,7 +139,7 @@ def _event(lang: str, stream_id: str, raw: Mapping[bytes, bytes]) -> Event:
     except (KeyError, ValueError) as e:
         raise StoreError(
             f"event {stream_id} of language '{lang}' is not of this version's form; "
-            "XDEL it from the stream {ns:lang}:events"
+            "XDEL it from the stream {ns:lang}:events, or DEL the stream"
         ) from e
 
 
