@@ -38,6 +38,7 @@ RECONCILE_S = 1.0
 MOST_FEEDS = 4_096
 MOST_PAGES = 4_096
 DUE_AT_ONCE = 64  # feeds leased by one script call
+KEEP_S = 10.0  # how long a new feed may be missing from the list, and a lost one from Redis
 LOOK_S = 1.0  # how long a server that fills up is polled for; a look is one round trip
 # A webhook whose task failed for a reason of ours is left alone for so long.
 AFTER_FAILURE_S = 5.0
@@ -94,6 +95,7 @@ class PollLoop:
         client = self.context.client
         starting = [  # what takes up new work
             asyncio.create_task(every(client, LOOK_S, self._look)),
+            asyncio.create_task(every(client, KEEP_S, self._keep)),
             asyncio.create_task(every(client, TICK_S, self._poll_due)),
             asyncio.create_task(every(client, RECONCILE_S, self._reconcile)),
         ]
@@ -126,6 +128,11 @@ class PollLoop:
         elif self._paused and not paused:
             log.info("polling_resumed")
         self._paused = paused
+
+    async def _keep(self) -> None:
+        """Keep what makes this namespace a namespace, should somebody empty the server."""
+        await asyncio.to_thread(self.context.index.ensure_fingerprint)
+        await asyncio.to_thread(self.context.following.keep, now=time.time())
 
     async def _poll_due(self) -> None:
         free = min(MOST_FEEDS - len(self._polling), DUE_AT_ONCE)

@@ -20,6 +20,7 @@ from worker.hints import Hints
 from worker.settings import DAY_S, Settings
 from worker.steps.attach import Attacher
 from worker.steps.boilerplate import Boilerplate
+from worker.steps.following import Following
 from worker.steps.ingest import Ingest
 from worker.steps.pool import Limits, PreparePool
 from worker.steps.reconcile import Reconciler
@@ -51,6 +52,7 @@ WEBHOOK_ANSWER_BYTES = 4_096
 # A webhook is held for as long as a delivery may take, and a while for noting it. Redis may take
 # longer: the next deliverer then sends the event again, and this one's note is refused.
 LEASE_MORE_S = 2.0
+FEED_LIST = "feeds.opml"  # under paths.var
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,16 @@ class Context:
     def feeds(self) -> Feeds:
         """The feeds."""
         return Feeds(self.client, self.keys)
+
+    @cached_property
+    def following(self) -> Following:
+        """The list of the feeds on disk."""
+        return Following(
+            feeds=self.feeds,
+            path=Path(self.settings.paths.var) / FEED_LIST,
+            interval_s=self.settings.poll.interval_s,
+            draw=random.random,
+        )
 
     @cached_property
     def index(self) -> Index:

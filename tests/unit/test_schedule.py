@@ -1,3 +1,8 @@
+import heapq
+import random
+from collections import Counter
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +14,7 @@ from worker.core.schedule import (
     next_poll_at,
     retry_after_s,
     server_wish_s,
+    spread_poll_at,
 )
 
 NOW = 1_800_000_000.0  # 2027-01-15 08:00:00 UTC
@@ -101,3 +107,50 @@ def test_server_wish_s_when_headers_are_noise_then_stays_within_bounds(
 def test_retry_after_s_when_absent_then_ignores_freshness() -> None:
     """The failure wait is read from Retry-After alone."""
     assert retry_after_s({"cache-control": "max-age=900"}, NOW) is None
+
+
+FEEDS, HOUR_S, BIN_S = 3_600, 3_600.0, 60.0
+HOURLY = PollPolicy(interval_s=HOUR_S, min_interval_s=900.0, max_interval_s=86_400.0, jitter=0.1)
+NORMAL = FEEDS * BIN_S / HOUR_S  # polls a minute
+
+
+def _polls(
+    hours: float, first: Callable[[random.Random], float], fails: Callable[[float], bool]
+) -> Counter[int]:
+    """Poll many feeds by a virtual clock; return how many polls each minute had."""
+    draw, polls = random.Random(7), Counter[int]()
+    schedule = [(first(draw), 0) for _ in range(FEEDS)]
+    heapq.heapify(schedule)
+    while schedule[0][0] < hours * HOUR_S:
+        now, failures = heapq.heappop(schedule)
+        polls[int(now // BIN_S)] += 1
+        failures = failures + 1 if fails(now) else 0
+        at = next_poll_at(now, HOURLY, wish_s=None, failures=failures, draw=draw.random())
+        heapq.heappush(schedule, (at, failures))
+    return polls
+
+
+@pytest.mark.parametrize("down_hours", [1, 6, 24])
+def test_all_feeds_when_down_for_long_and_back_then_there_is_no_stampede(down_hours: int) -> None:
+    """Fault F42: an uplink that comes back meets at most twice the usual number of polls a minute."""
+    begin, end = 4 * HOUR_S, (4 + down_hours) * HOUR_S
+    polls = _polls(
+        2 * down_hours + 30,
+        first=lambda draw: spread_poll_at(0.0, HOUR_S, draw=draw.random()),
+        fails=lambda now: begin <= now < end,
+    )
+    assert max(polls.values()) <= 2 * NORMAL
+
+
+def test_feeds_when_restored_all_at_once_then_come_due_as_they_always_do() -> None:
+    """Fault F26: the first hours after an emptied Redis are like all others."""
+    polls = _polls(
+        6, first=lambda draw: spread_poll_at(0.0, HOUR_S, draw=draw.random()), fails=lambda _: False
+    )
+    assert max(polls.values()) <= 2 * NORMAL
+
+
+def test_feeds_when_added_all_at_once_then_drift_apart() -> None:
+    """Feeds imported together are due together the first time; jitter spreads them within a day."""
+    polls = _polls(48, first=lambda _: 0.0, fails=lambda _: False)
+    assert max(count for minute, count in polls.items() if minute > 24 * 60) <= 4 * NORMAL

@@ -49,6 +49,14 @@ def next_poll_at(
     return now + wait * (1.0 + policy.jitter * draw)
 
 
+def spread_poll_at(now: float, interval_s: float, *, draw: float) -> float:
+    """Return when a feed of which nothing is known is polled first, among many others.
+
+    Spread over one interval, as many come due at any time as when all had been polled for long.
+    """
+    return now + interval_s * draw
+
+
 def server_wish_s(headers: Mapping[str, str], now: float) -> float | None:
     """Return the seconds that a response asks to wait, or None when it asks nothing.
 

@@ -30,7 +30,7 @@ class Feeds:
 
     @store_errors()
     def add(self, feed: Feed) -> bool:
-        """Add a feed, due at once. One that is there keeps its state, schedule and validators.
+        """Add a feed, due at its ``next_poll_at``. One that is there keeps its state, schedule and validators.
 
         Returns: whether it is new.
         """
@@ -71,6 +71,23 @@ class Feeds:
             return 0
         arguments = {"leases": held, "until": now + lease_s, "feed_prefix": self._keys.feed_prefix}
         return int(self._scripts.run("keep", [self._keys.feeds], arguments))
+
+    @store_errors()
+    def ids(self) -> frozenset[FeedId]:
+        """Return which feeds are followed. Cost: O(feeds), one round trip."""
+        return frozenset(
+            FeedId(raw.decode()) for raw in self._client.zrange(self._keys.feeds, 0, -1)
+        )
+
+    @store_errors()
+    def is_listed(self) -> bool:
+        """Say whether a list of the feeds was written from this Redis; an emptied one forgot it."""
+        return bool(self._client.exists(self._keys.listed_feeds))
+
+    @store_errors()
+    def mark_listed(self) -> None:
+        """Note that the list of feeds follows this Redis from now on."""
+        self._client.set(self._keys.listed_feeds, 1)
 
     @store_errors()
     def get(self, feed_id: FeedId) -> Feed | None:
