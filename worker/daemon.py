@@ -91,11 +91,13 @@ class PollLoop:
 
         Raises whatever ends one of the loops: the supervisor starts this role anew.
         """
-        renew_s = self.context.settings.ledger.lease_s / 3
-        client = self.context.client
+        settings, client = self.context.settings, self.context.client
+        renew_s = settings.ledger.lease_s / 3
         starting = [  # what takes up new work
             asyncio.create_task(every(client, LOOK_S, self._look)),
             asyncio.create_task(every(client, KEEP_S, self._keep)),
+            # No more often than any feed may be polled, should one of several clocks stay wrong.
+            asyncio.create_task(every(client, settings.poll.min_interval_s, self._rejoin)),
             asyncio.create_task(every(client, TICK_S, self._poll_due)),
             asyncio.create_task(every(client, RECONCILE_S, self._reconcile)),
         ]
@@ -112,7 +114,7 @@ class PollLoop:
         for loop in starting:
             loop.cancel()
         if self._tasks:
-            await asyncio.wait(self._tasks, timeout=self.context.settings.work.drain_s / 2)
+            await asyncio.wait(self._tasks, timeout=settings.work.drain_s / 2)
         for task in [*loops, *self._tasks]:
             task.cancel()
         await asyncio.gather(*loops, *self._tasks, return_exceptions=True)
@@ -133,6 +135,14 @@ class PollLoop:
         """Keep what makes this namespace a namespace, should somebody empty the server."""
         await asyncio.to_thread(self.context.index.ensure_fingerprint)
         await asyncio.to_thread(self.context.following.keep, now=time.time())
+
+    async def _rejoin(self) -> None:
+        """After a clock was set back, no feed waits until it has come there again."""
+        feeds = self.context.feeds
+        now = time.time()
+        for feed in await asyncio.to_thread(feeds.all):
+            if await asyncio.to_thread(feeds.rejoin, feed, now=now):
+                log.warning("feed_polled_in_future", feed=feed.url, ahead_s=feed.polled_at - now)
 
     async def _poll_due(self) -> None:
         free = min(MOST_FEEDS - len(self._polling), DUE_AT_ONCE)

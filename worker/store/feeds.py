@@ -11,6 +11,9 @@ from worker.store.client import store_errors
 from worker.store.keys import Keys
 from worker.store.scripts import Scripts
 
+# Clocks of several machines differ by less when NTP keeps them; beyond it a clock jumped.
+SKEW_S = 60.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
@@ -88,6 +91,17 @@ class Feeds:
     def mark_listed(self) -> None:
         """Note that the list of feeds follows this Redis from now on."""
         self._client.set(self._keys.listed_feeds, 1)
+
+    def rejoin(self, feed: Feed, *, now: float) -> bool:
+        """Put a feed that was polled in the future back on the schedule; say whether it was one.
+
+        From now on it waits as long as it had to wait after that poll.
+        """
+        if feed.polled_at <= now + SKEW_S:
+            return False
+        arguments = {"feed_id": feed.feed_id, "now": now, "slack": SKEW_S}
+        keys = [self._keys.feeds, self._keys.feed(feed.feed_id)]
+        return bool(self._scripts.run("rejoin", keys, arguments))
 
     @store_errors()
     def get(self, feed_id: FeedId) -> Feed | None:
