@@ -1,5 +1,6 @@
 """Redis in trouble: full, forgetful, slow, cut off, broken. Nothing is lost and nothing is doubled."""
 
+import asyncio
 import itertools
 import random
 import resource
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from conftest import SERVERS, until
+from outlet import Site, follow, poll_all, with_steps
 from proxy import Fate, Proxy, proxied
 from seeding import FLOOD
 from servers import OwnServer, own_server
@@ -25,7 +27,7 @@ from worker.settings import Settings
 from worker.steps.audit import audit
 from worker.store.ledger import FETCH, Started
 from worker.testing import Clock, an_entry
-from worker.wiring import Context
+from worker.wiring import Context, PollSteps
 
 LEASE_S = 10.0
 OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
@@ -150,6 +152,26 @@ def test_hint_when_its_reply_is_lost_then_is_doubled_and_harmless(
         for _ in range(2):
             _take_up(cut_off, clock, [entry.entry_id])
     _nothing_lost(cut_off, [entry])
+
+
+def test_claim_when_redis_is_away_for_a_moment_then_the_feed_is_not_asked_again(
+    proxy: Proxy, cut_off: Context, site: Site
+) -> None:
+    """Fault F17 for a poll: what was fetched is claimed when Redis is back, without another request."""
+    site.answers["/feed"] = (200, {}, site.feed("one", "two"))
+    follow(cut_off, site.url("/feed"))
+
+    async def act(steps: PollSteps) -> None:
+        proxy.fate = lambda piece: Fate.LOST_REQUEST if b"listed_all" in piece else Fate.PASS
+        with capture_logs() as logs:
+            polling = asyncio.create_task(poll_all(cut_off, steps))
+            await asyncio.to_thread(until, lambda: [x for x in logs if x["event"] == "claim_waits"])
+            proxy.fate = lambda _: Fate.PASS
+            assert len(await polling) == 2
+
+    with_steps(cut_off, act)
+    assert site.paths() == ["/feed"]
+    assert cut_off.ledger.counts()["claimed"] == 2
 
 
 @pytest.mark.parametrize("redis_server", ["embedded"], indirect=True)  # once is enough: 7 s

@@ -7,6 +7,7 @@ import redis
 
 from worker.model import EntryId, Feed, Outcome, StoryId
 from worker.steps.audit import audit
+from worker.store import scripts
 from worker.store.feeds import poll_fields
 from worker.store.ledger import FETCH, WORK, FeedClaim, Started
 from worker.testing import FEED, Clock, an_entry
@@ -304,6 +305,45 @@ def test_scripts_when_the_server_forgot_them_then_are_sent_again(context: Contex
     context.ledger.claim([an_entry("one")], now=clock())
     context.client.script_flush()
     assert context.ledger.claim([an_entry("two")], now=clock()) != ()
+
+
+def test_versions_when_two_run_side_by_side_then_each_reads_what_the_other_writes(
+    context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fault F46: scripts go by what they are, and what the next version adds is passed over."""
+    clock, entries = Clock(), [an_entry(str(n)) for n in range(6)]
+    texts = {name: scripts.script_text(name) for name in ("claim", "start", "settle", "overdue")}
+
+    def newer(name: str) -> str:
+        return f"{texts[name]}\n-- of the next version"
+
+    for entry in entries:
+        monkeypatch.undo()  # this version claims and starts, the next one settles
+        context.ledger.claim([entry], now=clock())
+        context.client.hset(context.keys.entry(entry.entry_id), "colour", "new in the next version")
+        assert isinstance(context.ledger.start(entry.entry_id, FETCH, now=clock()), Started)
+        scripts._sha1.cache_clear()
+        monkeypatch.setattr(scripts, "script_text", newer)
+        assert context.ledger.settle(entry.entry_id, Outcome.REJECTED, reason="wall") == "rejected"
+        scripts._sha1.cache_clear()
+    monkeypatch.undo()
+    rows = [context.ledger.row(entry.entry_id) for entry in entries]
+    assert [row and (row.entry, row.outcome) for row in rows] == [(e, "rejected") for e in entries]
+    assert _balanced(context)
+
+
+@pytest.mark.parametrize("name", ["", "no such entry", "../..", "é" * 300, "{live}:counts"])
+def test_hint_when_it_names_no_entry_then_there_is_nothing_to_do(
+    context: Context, name: str
+) -> None:
+    """Fault F46: whatever a hint of another version carries, the ledger knows it or does nothing."""
+    entry_id = EntryId(name)
+    before = {key: context.client.type(key) for key in context.client.scan_iter()}
+    assert context.ledger.start(entry_id, WORK, now=Clock()()) is None
+    assert not context.ledger.defer(entry_id, "why", due_at=0.0)
+    assert context.ledger.settle(entry_id, Outcome.ATTACHED) == ""
+    context.ledger.renew([entry_id], now=Clock()())
+    assert {key: context.client.type(key) for key in context.client.scan_iter()} == before
 
 
 def test_audit_when_an_entry_vanished_then_names_it(context: Context) -> None:
