@@ -85,12 +85,12 @@ class Feeds:
     @store_errors()
     def is_listed(self) -> bool:
         """Say whether a list of the feeds was written from this Redis; an emptied one forgot it."""
-        return bool(self._client.exists(self._keys.listed_feeds))
+        return bool(self._client.exists(self._keys.followed))
 
     @store_errors()
     def mark_listed(self) -> None:
         """Note that the list of feeds follows this Redis from now on."""
-        self._client.set(self._keys.listed_feeds, 1)
+        self._client.set(self._keys.followed, 1)
 
     def rejoin(self, feed: Feed, *, now: float) -> bool:
         """Put a feed that was polled in the future back on the schedule; say whether it was one.

@@ -11,7 +11,7 @@ explains why attach and settle are therefore two idempotent scripts and not one.
 | {ns}:langs                    | set    | languages that have stories                              | as the namespace      |
 | {ns}:counts                   | hash   | claimed, attached, duplicate, rejected, rejected:<why>   | as the namespace      |
 | {ns}:feeds                    | zset   | feed id -> when it may be polled next                    | until removed         |
-| {ns}:listed                   | string | there: the list of feeds on disk was written from here   | as the namespace      |
+| {ns}:followed                 | string | there: the list of feeds on disk was written from here   | as the namespace      |
 | {ns}:feed:<id>                | hash   | address, validators, title, health, lease                | until removed         |
 | {ns}:listed:<id>              | set    | entry ids of the feed's last full response               | until removed         |
 | {ns}:pending                  | zset   | entry id -> end of its lease                             | until settled         |
@@ -91,9 +91,9 @@ class Keys:
         return self._ns("feeds")
 
     @property
-    def listed_feeds(self) -> str:
+    def followed(self) -> str:
         """That the list of feeds on disk was written from here."""
-        return self._ns("listed")
+        return self._ns("followed")
 
     @property
     def pending(self) -> str:
