@@ -80,7 +80,8 @@ def _settle_all(context: Context, clock: Clock) -> None:
     """Take up what is overdue, lease after lease, until nothing is pending."""
     for _ in range(20):
         clock.move(LEASE_S + 1)
-        _take_up(context, clock, [i for i, _ in context.ledger.overdue(now=clock(), limit=1_000)])
+        found = context.ledger.overdue(now=clock(), limit=1_000)
+        _take_up(context, clock, [one.entry_id for one in found])
         if not context.ledger.counts()["pending"]:
             return
     pytest.fail(f"pending for ever: {context.ledger.counts()}")

@@ -30,7 +30,7 @@ def _poll_due(context: Context, clock: Clock, draw: random.Random) -> list[FeedI
         assert feed is not None
         at = next_poll_at(clock(), POLICY, wish_s=None, failures=0, draw=draw.random())
         claim = FeedClaim(
-            feed_id=lease.feed_id, poll=lease.poll, next_poll_at=at,
+            feed_id=lease.feed_id, token=lease.token, next_poll_at=at,
             fields=poll_fields(replace(feed, polled_at=clock())), listed_all=True,
         )  # fmt: skip
         context.ledger.claim([], now=clock(), feed=claim)
@@ -104,7 +104,8 @@ def test_lease_when_the_clock_jumps_ahead_then_the_entry_is_taken_up_once_more_a
     context.ledger.claim([entry], now=clock())
     assert isinstance(context.ledger.start(entry.entry_id, FETCH, now=clock()), Started)
     clock.move(jump_s)
-    assert context.ledger.overdue(now=clock(), limit=10) == ((entry.entry_id, FETCH),)
+    (found,) = context.ledger.overdue(now=clock(), limit=10)
+    assert (found.entry_id, found.stage) == (entry.entry_id, FETCH)
     started = context.ledger.start(entry.entry_id, FETCH, now=clock())
     assert isinstance(started, Started)
     assert started.attempt == 2
