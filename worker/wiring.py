@@ -19,6 +19,7 @@ from worker.errors import ConfigError
 from worker.hints import Hints
 from worker.settings import DAY_S, Settings
 from worker.steps.attach import Attacher
+from worker.steps.audit import Census
 from worker.steps.boilerplate import Boilerplate
 from worker.steps.following import Following
 from worker.steps.ingest import Ingest
@@ -27,14 +28,17 @@ from worker.steps.reconcile import Reconciler
 from worker.steps.replay import Replay
 from worker.steps.tend import Tender
 from worker.store.boilerplate import Rings
-from worker.store.census import Census
+from worker.store.census import LedgerCensus
 from worker.store.client import connect, require_safe
 from worker.store.events import Events
 from worker.store.feeds import Feeds
 from worker.store.index import Index
+from worker.store.index_census import IndexCensus
 from worker.store.keys import LIVE, Keys
 from worker.store.ledger import Ledger
 from worker.store.stories import Stories
+from worker.store.story_books import StoryBooks
+from worker.store.story_census import StoryCensus
 from worker.store.webhooks import Webhooks
 
 if TYPE_CHECKING:
@@ -116,8 +120,17 @@ class Context:
 
     @cached_property
     def census(self) -> Census:
-        """The counts, for the audit."""
-        return Census(self.client, self.keys)
+        """What the audit goes through."""
+        params = self.settings.index.params()
+        retention_s = max(self.settings.ledger.retention_days * DAY_S, params.window_s)
+        return Census(
+            ledger=LedgerCensus(self.client, self.keys, lease_s=self.settings.ledger.lease_s),
+            stories=StoryCensus(self.client, self.keys, retention_s=retention_s, clock=time.time),
+            books=StoryBooks(self.client, self.keys, retention_s=retention_s, clock=time.time),
+            index=IndexCensus(self.client, self.keys, params),
+            retention_s=retention_s,
+            clock=time.time,
+        )
 
     @cached_property
     def hints(self) -> Hints:

@@ -20,7 +20,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import BinaryIO
 
-from fastwarc import ArchiveIterator, WarcRecordType
+from fastwarc import ArchiveIterator, WarcRecord, WarcRecordType
 
 from worker.archive import records
 from worker.errors import ArchiveError
@@ -74,20 +74,36 @@ class Archive:
 
     def read(self, location: str) -> Page:
         """Return the page at a location. Raises ArchiveError when it is missing or torn."""
+        with self._records(location) as found:
+            record = next(found, None)
+            page = records.page_of(record, only_html=False) if record is not None else None
+        if page is None:
+            raise ArchiveError(f"no whole page at '{location}'")
+        return page
+
+    def entry(self, location: str) -> Entry | None:
+        """Return the entry that was stored with the page at a location; None where there is none.
+
+        Raises:
+            ArchiveError: the page is missing or torn.
+        """
+        with self._records(location) as found:
+            page_id = next((record.record_id for record in found), None)
+            about = next(found, None)
+            return records.entry_of(about, page_id) if about is not None else None
+
+    @contextlib.contextmanager
+    def _records(self, location: str) -> Iterator[Iterator[WarcRecord]]:
+        """Give the records from a location on. Raises ArchiveError when they are missing or torn."""
         match = _LOCATION.fullmatch(location)
         if not match:
             raise ArchiveError(f"'{location}' is not a place in the archive")
         try:
             with (self._directory / match[1]).open("rb") as file:
                 file.seek(int(match[2]))
-                found = iter(ArchiveIterator(file, parse_http=False, verify_digests=True))
-                record = next(found, None)
-                page = records.page_of(record, only_html=False) if record is not None else None
+                yield iter(ArchiveIterator(file, parse_http=False, verify_digests=True))
         except (OSError, ValueError, ArchiveError) as e:
             raise ArchiveError(f"no whole page at '{location}'") from e
-        if page is None:
-            raise ArchiveError(f"no whole page at '{location}'")
-        return page
 
     def close(self) -> None:
         """Close the file being written; the next append opens another."""

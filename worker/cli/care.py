@@ -1,7 +1,9 @@
 """audit, doctor, config: is everything in order?"""
 
 import json
+from collections.abc import Sequence
 from contextlib import ExitStack
+from typing import Annotated
 
 import typer
 from rich.text import Text
@@ -12,9 +14,11 @@ from worker.errors import StoreError
 from worker.settings import Settings
 from worker.steps.audit import audit as audit_step
 from worker.steps.doctor import Check, Grade, checks, unreachable
+from worker.steps.repair import repair
 from worker.store.keys import LIVE
 from worker.wiring import Context, redis_address
 
+MOST_LINES = 100  # of one kind on a terminal: more scroll past
 _STYLES = {Grade.OK: "green", Grade.WARN: "yellow", Grade.FAIL: "bold red"}
 
 
@@ -24,25 +28,42 @@ def register(app: typer.Typer) -> None:
         app.command()(command)
 
 
-def audit(ctx: typer.Context, *, namespace: Namespace = LIVE, as_json: AsJson = False) -> None:
-    """Prove that every claimed entry has exactly one outcome or is pending; exit 1 if not."""
+def audit(
+    ctx: typer.Context,
+    *,
+    mend: Annotated[
+        bool, typer.Option("--repair", help="Mend what can be mended, and say what was done.")
+    ] = False,
+    namespace: Namespace = LIVE,
+    as_json: AsJson = False,
+) -> None:
+    """Prove that nothing was lost and nothing counted twice, and name what was; exit 1 if so."""
     with opened(ctx, namespace) as context:
-        report = audit_step(context.ledger, context.stories, context.census)
+        parts = context.ledger, context.stories, context.census
+        report = repair(*parts, context.archive) if mend else audit_step(*parts)
     if as_json:
         print_json(
             {
                 "balanced": report.balanced,
                 "sums": dict(report.sums),
                 "offences": list(report.offences),
+                "repairs": list(report.repairs),
             }
         )
     else:
         out.print(fields(*report.sums.items()))
-        for offence in report.offences:
-            out.print(Text(printable(offence), style="red"))
+        _print_lines(report.repairs, style="yellow")
+        _print_lines(report.offences, style="red")
         out.print("[green]balanced[/]" if report.balanced else "[bold red]not balanced[/]")
     if not report.balanced:
         raise typer.Exit(1)
+
+
+def _print_lines(lines: Sequence[str], *, style: str) -> None:
+    for line in lines[:MOST_LINES]:
+        out.print(Text(printable(line), style=style))
+    if len(lines) > MOST_LINES:
+        out.print(f"… and {len(lines) - MOST_LINES} more; --json has them all")
 
 
 def doctor(ctx: typer.Context, *, namespace: Namespace = LIVE, as_json: AsJson = False) -> None:

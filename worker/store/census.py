@@ -1,111 +1,222 @@
-"""Counts what is there, for the audit: reads only, in steps small enough for a live server."""
+"""Goes through a namespace for the audit, in steps small enough for a live server: the ledger's part.
 
-from collections.abc import Iterator
+Every look at a few things is one script, so that what moves meanwhile is never seen halfway. The same
+script mends what it finds when told to, by the same rule. worker/steps/audit.py says in words what is
+found here.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
+from typing import NamedTuple
 
+import msgpack
 import redis
 
-from worker.model import ArticleId, EntryId, StoryId
+from worker.model import ArticleId, EntryId, FeedId, Outcome, StoryId
 from worker.store.client import store_errors
-from worker.store.keys import Keys
-from worker.store.packed import ArticleRecord, StoryRecord, merged_into
+from worker.store.keys import LIVE, Keys
+from worker.store.scripts import Scripts
 
-STEP = 200
+# Things looked at by one script: some tenths of a millisecond of Redis's time.
+STEP = 100
+SCAN = 1_000  # slots of Redis's table that one SCAN passes over: about as long
+SETTLED = (Outcome.ATTACHED.value, Outcome.DUPLICATE.value, Outcome.REJECTED.value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StoryCount:
-    """One story's own figures beside what they should sum up."""
+class Flaw:
+    """Something that does not agree: what kind of thing, about what, with what figures."""
 
-    story_id: StoryId
-    size: int
-    copies: int
-    past: int  # articles that expired and left the list of members
-    members: tuple[ArticleId, ...]
-    own_accounts: int  # over all publishers
-    strangers: tuple[ArticleId, ...]  # members whose record names another story
+    kind: str
+    subject: str
+    figures: tuple[object, ...] = ()
+    mended: bool = False
 
 
-class Census:
-    """The counts of one namespace."""
+class Attached(NamedTuple):
+    """Where an attached entry went, as the ledger says."""
 
-    def __init__(self, client: redis.Redis, keys: Keys) -> None:
+    entry: EntryId
+    article: ArticleId
+    story: StoryId
+
+
+class Trace(NamedTuple):
+    """What an attached entry still tells of its settling."""
+
+    is_attached: bool
+    reason: str
+    seen_at: float
+    page: str
+    left_s: float  # until retention removes it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryCensus:
+    """What a look at some entries showed."""
+
+    flaws: tuple[Flaw, ...]
+    outcomes: tuple[str, ...]  # of each, in order; empty for what has none
+    attached: tuple[Attached, ...]
+
+
+class LedgerCensus:
+    """The ledger of one namespace, gone through."""
+
+    def __init__(self, client: redis.Redis, keys: Keys, *, lease_s: float) -> None:
         self._client = client
+        self._scripts = Scripts(client)
         self._keys = keys
+        self._lease_s = lease_s
 
-    @store_errors()
-    def astray(self) -> tuple[EntryId, ...]:
-        """Return pending entries that have an outcome, or no record. Cost: O(pending)."""
-        ids = [EntryId(raw.decode()) for raw in self._client.zrange(self._keys.pending, 0, -1)]
-        found: list[EntryId] = []
-        for at in range(0, len(ids), STEP):
-            step = ids[at : at + STEP]
-            with self._client.pipeline(transaction=True) as pipe:
-                for entry_id in step:
-                    pipe.hmget(self._keys.entry(entry_id), "stage", "outcome")
-                    pipe.zscore(self._keys.pending, entry_id)
-                answers = pipe.execute()
-            # Read in one moment: an entry settled since the list was read is no offender.
-            for entry_id, (stage, outcome), score in zip(
-                step, answers[::2], answers[1::2], strict=True
-            ):
-                if score is not None and (stage is None or outcome is not None):
-                    found.append(entry_id)
-        return tuple(found)
+    @property
+    def is_live(self) -> bool:
+        """Whether pollers look after this namespace; nobody does after that of a replay."""
+        return self._keys.namespace == LIVE
 
-    def stories(self, lang: str) -> Iterator[StoryCount]:
-        """Yield every story of a language. Cost: O(stories + articles), 200 stories a step."""
-        ids = self._story_ids(lang)
-        for at in range(0, len(ids), STEP):
-            yield from self._step(lang, ids[at : at + STEP])
+    def walk(self) -> Iterator[tuple[str, str, list[str]]]:
+        """Yield the entries, articles, stories and halves of a window that there are, STEP at a time.
 
-    @store_errors()
-    def _story_ids(self, lang: str) -> list[StoryId]:
-        raw_ids = self._client.zrange(self._keys.lang_prefix(lang) + "stories", 0, -1)
-        return [StoryId(raw.decode()) for raw in raw_ids]
+        Yields: 'entry', 'article', 'story' or 'docs', the language of all but the first, and ids.
+            What comes or goes meanwhile may be among them or not, and one id may come twice.
+        Cost: O(keys of the server), a step at a time.
+        """
+        name = re.escape(self._keys.namespace)
+        known = re.compile(rf"\{{{name}(?::([a-z]+))?\}}:(entry|article|story|docs):(.+)")
+        found: dict[tuple[str, str], list[str]] = {}
+        for key in self._scan(f"{{{self._keys.namespace}[:}}]*"):
+            if match := known.fullmatch(key):
+                ids = found.setdefault((match[2], match[1] or ""), [])
+                ids.append(match[3])
+                if len(ids) == STEP:
+                    yield match[2], match[1] or "", found.pop((match[2], match[1] or ""))
+        for (kind, lang), ids in found.items():
+            yield kind, lang, ids
 
-    @store_errors()
-    def _step(self, lang: str, ids: list[StoryId]) -> list[StoryCount]:
-        with self._client.pipeline(transaction=True) as pipe:
-            for story_id in ids:
-                pipe.get(self._keys.story(story_id))
-                pipe.zrange(self._keys.members(story_id), 0, -1)
-                pipe.hvals(self._keys.sources(story_id))
-            answers = pipe.execute()
-        counts = []
-        for story_id, raw, raw_members, own in zip(
-            ids, answers[::3], answers[1::3], answers[2::3], strict=True
-        ):
-            if raw is None or merged_into(raw):
-                continue  # it expired, or became part of another one, since the list was read
-            story = StoryRecord.unpack(raw)
-            # A story of one article has no lists of members and publishers.
-            single = story.size == 1 and not raw_members and not own
-            named = [story.founder] if single else raw_members
-            members = tuple(ArticleId(name.decode()) for name in named)
-            counts.append(
-                StoryCount(
-                    story_id=story_id,
-                    size=story.size,
-                    copies=story.copies,
-                    past=story.past,
-                    members=members,
-                    own_accounts=1 if single else sum(int(count) for count in own),
-                    strangers=self._strangers(lang, story_id, members),
-                )
-            )
-        return counts
+    def _scan(self, pattern: str) -> Iterator[str]:
+        with store_errors():
+            for raw in self._client.scan_iter(match=pattern, count=SCAN):
+                yield raw.decode(errors="replace")
 
-    def _strangers(
-        self, lang: str, story_id: StoryId, members: tuple[ArticleId, ...]
-    ) -> tuple[ArticleId, ...]:
-        with self._client.pipeline(transaction=False) as pipe:
-            for member in members:
-                pipe.get(self._keys.article(lang, member))
-            records = pipe.execute()
-        # A member past retention has no record any more; that is no offence.
-        return tuple(
-            member
-            for member, raw in zip(members, records, strict=True)
-            if raw is not None and ArticleRecord.unpack(raw).story.decode() != story_id
+    def waiting(self) -> Iterator[list[str]]:
+        """Yield the ids that are pending or in quarantine, whether they have a record or not."""
+        for key in (self._keys.pending, self._keys.quarantine):
+            ids = self._members(key)
+            while step := list(islice(ids, STEP)):
+                yield step
+
+    def _members(self, key: str) -> Iterator[str]:
+        with store_errors():
+            for raw, _ in self._client.zscan_iter(key, count=STEP):
+                yield raw.decode(errors="replace")
+
+    def entries(self, ids: Sequence[str], *, now: float, mend: bool) -> EntryCensus:
+        """Return which entries are not in exactly one place, what became of each, and where to."""
+        k = self._keys
+        packed = self._scripts.run(
+            "audit_entries",
+            [k.pending, k.quarantine, *(k.entry(EntryId(i)) for i in ids)],
+            {"ids": ids, "mend": mend, "now": now},
         )
+        flaws, outcomes, attached = msgpack.unpackb(packed, raw=True)
+        return EntryCensus(
+            flaws=tuple(
+                Flaw(kind=kind.decode(), subject=i.decode(), mended=mend) for kind, i in flaws
+            ),
+            outcomes=tuple(outcome.decode(errors="replace") for outcome in outcomes),
+            attached=tuple(
+                Attached(*(part.decode(errors="replace") for part in row)) for row in attached
+            ),
+        )
+
+    @store_errors()
+    def traces(self, ids: Sequence[EntryId]) -> list[Trace]:
+        """Return what attached entries tell of their settling."""
+        with self._client.pipeline(transaction=True) as pipe:
+            for entry_id in ids:
+                key = self._keys.entry(entry_id)
+                pipe.hmget(key, "outcome", "reason", "seen_at", "page")
+                pipe.pttl(key)
+            answers = pipe.execute()
+        return [
+            Trace(
+                is_attached=outcome == Outcome.ATTACHED.value.encode(),
+                reason=(reason or b"").decode(),
+                seen_at=float(seen_at or 0),
+                page=(page or b"").decode(),
+                left_s=left / 1_000,
+            )
+            for (outcome, reason, seen_at, page), left in zip(
+                answers[::2], answers[1::2], strict=True
+            )
+        ]
+
+    @store_errors()
+    def overdue(self, *, now: float, tolerance_s: float) -> tuple[Flaw, ...]:
+        """Return entries that nobody takes up, the longest overdue first."""
+        before = now - self._lease_s - tolerance_s
+        found: list[Flaw] = []
+        while True:
+            step = self._client.zrange(
+                self._keys.pending, "-inf", f"({before}", byscore=True,
+                offset=len(found), num=SCAN, withscores=True,
+            )  # fmt: skip
+            found += [
+                Flaw(kind="overdue", subject=raw.decode(), figures=(int(now - due),))
+                for raw, due in step
+            ]
+            if len(step) < SCAN:
+                return tuple(found)
+
+    def counts(self, found: dict[str, int], *, mend: bool) -> tuple[Flaw, ...]:
+        """Return which counts are not the numbers of what they count.
+
+        Args:
+            found: entries seen of each settled outcome. There may be more that came since, and
+                retention removes some.
+            mend: correct what is certain.
+        """
+        k = self._keys
+        answer = self._scripts.run(
+            "audit_counts", [k.counts, k.pending, k.quarantine], {"mend": mend, "found": found}
+        )
+        return tuple(
+            Flaw(
+                kind=kind.decode(),
+                subject=outcome.decode(),
+                figures=tuple(int(figure) for figure in figures),
+                mended=bool(mended),
+            )
+            for kind, mended, outcome, *figures in answer
+        )
+
+    @store_errors()
+    def unledgered(self) -> list[tuple[FeedId, EntryId, bool]]:
+        """Return the entries that feeds listed but that have no record, and whether they are pending.
+
+        Cost: O(entries that feeds list).
+        """
+        found = []
+        for raw in self._client.zrange(self._keys.feeds, 0, -1):
+            feed_id = FeedId(raw.decode())
+            listed = self._client.sscan_iter(self._keys.listed(feed_id), count=STEP)
+            while step := [EntryId(one.decode()) for one in islice(listed, STEP)]:
+                found += [(feed_id, *one) for one in self._listed(feed_id, step, mend=False)]
+        return found
+
+    def relist(self, feed_id: FeedId, entry_id: EntryId) -> bool:
+        """Let a feed list an entry anew that has no record; return whether it had none."""
+        return bool(self._listed(feed_id, [entry_id], mend=True))
+
+    def _listed(
+        self, feed_id: FeedId, ids: Sequence[EntryId], *, mend: bool
+    ) -> list[tuple[EntryId, bool]]:
+        k = self._keys
+        answer = self._scripts.run(
+            "audit_listed",
+            [k.listed(feed_id), k.feed(feed_id), k.feeds, k.pending, *map(k.entry, ids)],
+            {"ids": ids, "feed_id": feed_id, "mend": mend},
+        )
+        return [(EntryId(raw.decode()), bool(pending)) for raw, pending in answer]

@@ -246,6 +246,29 @@ class Ledger:
             )
         )
 
+    def restore(
+        self, entry_id: EntryId, entry: Entry | None, *, now: float, hold: str = ""
+    ) -> bool:
+        """Take an attached entry back whose article is gone, to be attached again.
+
+        Args:
+            entry_id: of the entry, which still has its page.
+            entry: what was claimed; None when nothing tells any more.
+            now: when it is due.
+            hold: why it goes into quarantine instead; empty when it does not.
+
+        Returns: False when it is not attached by now.
+        """
+        k = self._keys
+        fields = _flat(_entry_fields(entry)) if entry else []
+        return bool(
+            self._scripts.run(
+                "restore",
+                [k.entry(entry_id), k.pending, k.counts, k.quarantine],
+                {"id": entry_id, "now": now, "fields": fields, "hold": hold},
+            )
+        )
+
     @store_errors()
     def row(self, entry_id: EntryId) -> LedgerRow | None:
         """Return one entry as the ledger has it."""
