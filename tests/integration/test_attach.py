@@ -342,6 +342,33 @@ def test_split_when_halves_part_then_two_stories_with_their_own_sums(context: Co
     assert _is_sound(context)
 
 
+def test_reprint_when_its_original_went_to_another_story_since_then_refuses(
+    context: Context,
+) -> None:
+    """Texts that copy each other stay in one story, also when it parts between probe and attach."""
+    story = _attach(context, "a", QUAKE).story_id
+    sketch = a_sketch(CUP, PARAMS)
+    wrong = Membership(
+        story_id=story, version=ANY_VERSION, copy_of=None, score=0.6, evidence=b"",
+        exemplars=(a_sketch(QUAKE, PARAMS).vector, sketch.vector),
+        exemplar_ids=(_id("a"), _id("cup")),
+    )  # fmt: skip
+    context.index.attach(
+        an_article("cup"), sketch, wrong, seq=1, now=NOW, entry_id=EntryId("entry-cup")
+    )
+    [candidate] = context.index.probe("en", sketch, now=NOW).stories
+    opens = StoryId("en-0123456789ab")
+    assert context.index.split(candidate, [_id("cup")], opens=opens, now=NOW)
+    late = replace(wrong, copy_of=_id("cup"), exemplars=(), exemplar_ids=())
+    seq = context.index.probe("en", sketch, now=NOW).seq
+    answer = context.index.attach(
+        an_article("cup2"), sketch, late, seq=seq, now=NOW, entry_id=EntryId("entry-cup2")
+    )
+    assert answer is Refusal.CONFLICT
+    assert _attach(context, "cup2", CUP).story_id == opens
+    assert _is_sound(context)
+
+
 def test_attach_when_a_story_has_become_two_then_parts_it(context: Context) -> None:
     """The half that is about something else becomes a story of its own, by itself."""
     story = _attach(context, "a", QUAKE).story_id

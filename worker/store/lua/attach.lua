@@ -63,7 +63,8 @@ elseif not story or #story == 1 or (a.version >= 0 and story[1] ~= a.version) th
 end
 local function read_article(id) return read_record(prefix .. 'article:' .. id) end
 local copied = a.copy_of ~= '' and read_article(a.copy_of)
-if a.copy_of ~= '' and not copied then return {'conflict'} end -- it expired since the probe
+-- It expired since the probe, or a split took it to another story: a family has one story.
+if a.copy_of ~= '' and (not copied or copied[1] ~= a.story) then return {'conflict'} end
 
 -- From here on only writes.
 seq = seq + 1
@@ -90,6 +91,7 @@ if copied then
     own = 0
   end
   redis.call('SET', family_key, original, 'EX', a.ttl)
+  if root == a.article then root = '' end -- the family's first comes again, after it was lost
 end
 if story[2] > 0 then
   count_own(a.source, own)
@@ -100,7 +102,7 @@ end
 redis.call('SET', article_key, cmsgpack.pack({a.story, root, unpack(a.record)}), 'EX', a.ttl)
 
 story[1], story[2] = story[1] + 1, story[2] + 1
-if copied then story[3] = story[3] + 1 end
+if root ~= '' then story[3] = story[3] + 1 end
 story[4], story[5] = math.min(story[4], a.at), math.max(story[5], a.at)
 if a.exemplars ~= '' then story[6] = a.exemplars end
 if a.now - story[7] > a.ttl then -- a story that outlives its articles
