@@ -5,6 +5,7 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import msgpack
 import pytest
@@ -15,9 +16,7 @@ from worker.core.entries import entry_id as id_of_entry
 from worker.model import (
     ArticleId,
     Entry,
-    EntryId,
     Feed,
-    FeedId,
     Outcome,
     Page,
     ParsedEntry,
@@ -27,7 +26,7 @@ from worker.settings import DAY_S, load_settings
 from worker.steps.audit import AuditReport, audit
 from worker.steps.repair import repair
 from worker.store.feeds import poll_fields
-from worker.store.index import ANY_VERSION, Membership
+from worker.store.index import ANY_VERSION, Membership, Refusal
 from worker.store.ledger import FETCH, WORK, FeedClaim
 from worker.testing import a_sketch, an_article, an_entry
 from worker.wiring import Context
@@ -232,7 +231,7 @@ def _dangling_member(town: Town) -> None:
 def _alias(*names: str) -> Break:
     def act(town: Town) -> None:
         ids = [f"en-{name * 12}" for name in names]
-        for one, other in zip(ids, ids[1:], strict=False):
+        for one, other in pairwise(ids):
             town.context.client.set(
                 town.context.keys.story(StoryId(one)), msgpack.packb([other], use_bin_type=False)
             )
@@ -375,3 +374,350 @@ class _Named:
 
     def __format__(self, spec: str) -> str:
         return self._id
+
+
+# --- what a repair brings back works again ------------------------------------------------------
+
+
+def test_lost_article_when_its_page_was_archived_then_comes_back_as_it_was(town: Town) -> None:
+    """The archive tells what the feed said of it; a worker attaches it to its story again."""
+    context, before = town.context, town.context.stories.article(town.flood.article_id)
+    assert before is not None
+    story = context.stories.story(before.story_id)
+    context.client.delete(town.article(town.flood))
+    _repair(context)
+    row = context.ledger.row(town.flood.entry_id)
+    assert row is not None
+    assert (row.outcome, row.stage, row.entry) == ("", WORK, town.flood)
+    assert context.client.ttl(town.entry(town.flood)) == -1
+    context.ingest().work([town.flood.entry_id])
+    after = context.stories.article(town.flood.article_id)
+    assert after is not None
+    assert (after.story_id, after.title, after.url) == (before.story_id, before.title, before.url)
+    assert (after.source, after.copy_of) == (before.source, None)
+    assert context.stories.story(before.story_id) == story
+    assert _audit(context).offences == ()
+
+
+def test_lost_article_when_nothing_tells_of_it_then_is_held_for_a_person(town: Town) -> None:
+    """It is not counted as attached any more, and not quietly dropped either."""
+    context = town.context
+    context.client.delete(town.article(town.bank))
+    mended = _repair(context)
+    assert mended.balanced
+    assert any("put it into the quarantine" in one for one in mended.repairs)
+    row = context.ledger.row(town.bank.entry_id)
+    assert row is not None
+    assert "no archived page" in row.reason
+    assert context.ledger.release(town.bank.entry_id, now=time.time(), drop=True)
+    assert _audit(context).offences == ()
+
+
+def test_lost_article_when_its_page_lies_elsewhere_then_says_where_to_repair(town: Town) -> None:
+    """Without the archive nothing is given up that another machine can bring back."""
+    context = town.context
+    context.client.delete(town.article(town.flood))
+    context.client.hset(town.entry(town.flood), "page", "20260101-other.1.ab-0001.warc.gz:17")
+    mended = _repair(context)
+    assert len(mended.offences) == 1
+    assert "repair where paths.archive has it" in mended.offences[0]
+
+
+def test_lost_article_of_a_replay_when_replayed_again_then_is_there(redis_url: str) -> None:
+    """Nobody polls for a replay: its source is replayed into the same namespace once more."""
+    context = Context(settings=load_settings(), redis_url=redis_url, namespace="again")
+    context.check()
+    _attach(context, "a", FLOOD)
+    context.client.delete(context.keys.article("en", an_article("a").article_id))
+    mended = _repair(context)
+    assert mended.balanced
+    assert any("replay its source" in one for one in mended.repairs)
+    assert _attach(context, "a", FLOOD) == "attached"
+    assert _audit(context).offences == ()
+
+
+def test_story_when_opened_again_then_takes_reprints_and_stands_in_nobodys_way(town: Town) -> None:
+    """What it was compared by is gone; that is said, and nothing fails over it."""
+    context, story = town.context, town.story(town.flood)
+    context.client.delete(context.keys.story(story))
+    _repair(context)
+    assert {a.article_id for a in context.stories.members(story)} == {
+        e.article_id for e in (town.flood, town.pumps, town.reprint)
+    }
+    reprint = ingest(context, "9", "https://d.example/9", "Flood", f"{FLOOD} Share this.")
+    other = ingest(context, "10", "https://e.example/10", "Pumps", f"Oldtown today. {PUMPS} Bye.")
+    assert town.story(reprint) == story
+    assert town.story(other)
+    assert _audit(context).offences == ()
+
+
+def test_entry_when_a_feed_listed_it_and_its_record_is_gone_then_the_feed_is_asked_for_all(
+    context: Context,
+) -> None:
+    """Validators must not be newer than the ledger: a 304 would hide the entry for ever."""
+    entry, feed = _listed(context)
+    context.client.delete(context.keys.entry(entry.entry_id))
+    found = _audit(context)
+    named = f"entry {entry.entry_id}: feed {feed.feed_id} listed it, but there is no record of it"
+    assert named in found.offences
+    under_way = context.feeds.due(now=time.time() + 7_200, lease_s=60.0, limit=1)[0]
+    assert _repair(context).balanced
+    stored = context.feeds.get(feed.feed_id)
+    assert stored is not None
+    assert (stored.validators.etag, stored.validators.last_modified) == ("", "")
+    # A poll that was asked with the old validators does not put them back ...
+    late = FeedClaim(
+        feed_id=feed.feed_id, poll=under_way.poll, next_poll_at=0.0, fields={"etag": '"v1"'},
+        listed_all=False,
+    )  # fmt: skip
+    context.ledger.claim((), now=time.time(), feed=late)
+    stored = context.feeds.get(feed.feed_id)
+    assert stored is not None
+    assert stored.validators.etag == ""
+    # ... and to the next one the entry is new.
+    assert context.ledger.claim([entry], now=time.time()) == (entry.entry_id,)
+    assert _audit(context).offences == ()
+
+
+def test_listed_entry_when_retention_removed_it_then_is_no_offence(context: Context) -> None:
+    """Some feeds list an entry for years; its record is long gone, and counted."""
+    entry, _ = _listed(context)
+    context.ledger.settle(entry.entry_id, Outcome.REJECTED, reason="too_short")
+    context.client.delete(context.keys.entry(entry.entry_id))
+    assert _audit(context).offences == ()
+
+
+def test_counts_when_nothing_proves_them_then_are_left_and_named(town: Town) -> None:
+    """Once retention has removed entries, a count that is too high cannot be told from a right one."""
+    context = town.context
+    context.client.delete(
+        town.entry(town.short), town.entry(town.again)
+    )  # as if retention were over
+    assert _audit(context).offences == ()
+    context.client.hincrby(context.keys.counts, "claimed", -1)
+    left = _repair(context)
+    named = "7 entries were claimed, but 1 are pending and 7 have an outcome"
+    assert (left.repairs, left.offences) == ((), (named,))
+
+
+def test_torn_records_are_named_with_the_way_out_and_the_rest_is_looked_at(town: Town) -> None:
+    """A record that cannot be read stops neither the audit nor the repair of everything else."""
+    context, story = town.context, town.story(town.bank)
+    context.client.set(town.article(town.bank), b"\xc1torn", keepttl=True)
+    context.client.set(context.keys.story(story), b"\xc1torn", keepttl=True)
+    context.client.zrem(context.keys.pending, town.waiting.entry_id)
+    left = _repair(context)
+    forgotten = f"entry {town.waiting.entry_id}: neither pending nor settled: forgotten"
+    assert left.repairs == (f"{forgotten} → made it pending, due now",)
+    for key in (town.article(town.bank), context.keys.story(story)):
+        assert any(f"redis-cli DEL '{key}'" in one for one in left.offences)
+        context.client.delete(key)
+    assert _repair(context).balanced
+
+
+# --- what is no offence ---------------------------------------------------------------------------
+
+
+def test_entry_overdue_by_more_than_a_minute_is_an_offence_and_one_in_hand_is_not(
+    town: Town,
+) -> None:
+    """While a poller lives nothing stays overdue; no repair can stand in for it."""
+    context, waiting = town.context, town.waiting.entry_id
+    context.client.zadd(context.keys.pending, {waiting: time.time() - 65})
+    assert _audit(context).offences == ()
+    context.client.zadd(context.keys.pending, {waiting: time.time() - 100})
+    left = _repair(context)
+    assert left.repairs == ()
+    assert left.offences == (f"entry {waiting}: overdue by 100 s; is `samestory poll` running?",)
+
+
+def test_article_and_entries_when_retention_removes_them_then_no_offence(town: Town) -> None:
+    """A story that moved lately outlives its first articles; their lists may say so or not."""
+    context, story = town.context, town.story(town.flood)
+    aged = replace(
+        context.census,
+        books=type(context.census.books)(
+            context.client, context.keys, retention_s=30 * DAY_S,
+            clock=lambda: time.time() + 40 * DAY_S,
+        ),
+    )  # fmt: skip
+    context.client.expire(town.entry(town.flood), 5)  # it was attached when it was settled
+    context.client.delete(town.article(town.flood))
+    members = context.keys.members(story)
+
+    def offences() -> list[str]:
+        found = audit(context.ledger, context.stories, aged).offences
+        return [one for one in found if not one.startswith("language en: the index")]
+
+    assert offences() == []
+    context.client.zrem(members, town.flood.article_id)  # attaches take it off the list in time
+    assert offences() == []
+    town.change(context.keys.story(story), _1=2)  # and may count those that are left
+    assert offences() == []
+    town.change(context.keys.story(story), _1=1)
+    assert offences() == [f"story {story}: counts 1 articles, has 2"]
+
+
+def test_entry_known_when_retried_late_then_its_article_may_go_before_it(town: Town) -> None:
+    """A worker died after its attach and the entry was settled weeks later."""
+    context = town.context
+    context.client.hset(
+        town.entry(town.bank), mapping={"reason": "known", "seen_at": time.time() - 31 * DAY_S}
+    )
+    context.client.delete(town.article(town.bank))
+    assert not any(one.startswith("entry") for one in _audit(context).offences)
+
+
+def _listed(context: Context) -> tuple[Entry, Feed]:
+    """Claim one entry as a poll does, with the feed's validators."""
+    feed = follow(context)
+    lease = context.feeds.due(now=time.time(), lease_s=60.0, limit=1)[0]
+    parsed = ParsedEntry(
+        guid="one", url="https://a.example/1", title="One", summary=FLOOD, published_at=None
+    )
+    entry = replace(an_entry("one", feed=feed.feed_id), entry_id=id_of_entry(feed.feed_id, parsed))
+    claim_of_feed = FeedClaim(
+        feed_id=feed.feed_id, poll=lease.poll, next_poll_at=time.time() + 3_600,
+        fields={**poll_fields(feed), "etag": '"v1"', "last_modified": "then"}, listed_all=True,
+    )  # fmt: skip
+    context.ledger.claim([entry], now=time.time(), feed=claim_of_feed)
+    return entry, feed
+
+
+# --- a live system --------------------------------------------------------------------------------
+
+EVENTS = 6
+WORDS = (
+    "bridge", "harbour", "festival", "strike", "wildfire", "election", "museum", "tunnel", "mayor",
+    "police", "court", "school", "river", "engine", "market", "union", "doctor", "budget", "season",
+)  # fmt: skip
+
+
+def _account(draw: random.Random, event: int) -> str:
+    """Return one account of an event: its names in words of its own."""
+    told = [
+        f"{draw.choice(WORDS)} {draw.choice(WORDS)} Person{event}son {draw.choice(WORDS)} "
+        f"Placeton{event} Lake{event}x{draw.randrange(8)} {draw.choice(WORDS)} {draw.choice(WORDS)}."
+        for _ in range(draw.randint(6, 14))
+    ]
+    return " ".join(told)
+
+
+def _attach(context: Context, name: str, text: str) -> str:
+    """Bring an article through claim, attach and settle; return its outcome."""
+    now = time.time()
+    article, entry = an_article(name, source=f"{name}.example", at=now), an_entry(name, at=now)
+    entry = replace(entry, article_id=article.article_id)
+    context.ledger.claim([entry], now=now)
+    context.ledger.advance(entry.entry_id, "", now=now)
+    done = context.attacher.attach(
+        article, a_sketch(text, PARAMS), entry_id=entry.entry_id, now=now
+    )
+    return context.ledger.settle(
+        entry.entry_id, done.outcome, reason=done.reason, story_id=done.story_id, lang="en"
+    )
+
+
+def _force(context: Context, name: str, text: str, *, into: StoryId, opens: bool) -> None:
+    """Make an article a member where it would not go by itself: what merges and splits undo."""
+    now, sketch = time.time(), a_sketch(text, PARAMS)
+    article, entry = an_article(name, source=f"{name}.example", at=now), an_entry(name, at=now)
+    context.ledger.claim([replace(entry, article_id=article.article_id)], now=now)
+    forced = Membership(
+        story_id=into, version=0 if opens else ANY_VERSION, copy_of=None, score=0.0, evidence=b"",
+        exemplars=(sketch.vector,) if opens else (), exemplar_ids=(article.article_id,) * opens,
+    )  # fmt: skip
+    answer: object = Refusal.CONFLICT
+    while answer is Refusal.CONFLICT:
+        seq = context.index.probe("en", sketch, now=now).seq
+        answer = context.index.attach(
+            article, sketch, forced, seq=seq, now=now, entry_id=entry.entry_id
+        )
+    context.ledger.settle(
+        entry.entry_id, Outcome.ATTACHED, reason="new_story", story_id=into, lang="en"
+    )
+
+
+def _tend(context: Context, draw: random.Random, text: str, opens: StoryId) -> str:
+    """Merge the stories of an event, or take two articles out of one, more often than by itself."""
+    now = time.time()
+    probe = context.index.probe("en", a_sketch(text, PARAMS), now=now)
+    stories = sorted(probe.stories, key=lambda s: -s.size)
+    if len(stories) > 1 and draw.random() < 0.2:
+        profile, bridge = (stories[0].exemplars, stories[0].exemplar_ids), ArticleId("0" * 16)
+        if context.index.merge(stories[0], stories[1], profile, bridge=bridge, now=now):
+            return "merge"
+    elif stories and len(stories[0].exemplars) > 2 and draw.random() < 0.5:
+        moved = stories[0].exemplar_ids[-2:]
+        if context.index.split(stories[0], moved, opens=opens, now=now):
+            return "split"
+    return ""
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_articles_of_any_order_with_merges_and_splits_are_in_order_at_every_step(
+    context: Context, seed: int
+) -> None:
+    """Whatever the steps make of some dozens of articles, their books agree, also half-way."""
+    draw = random.Random(seed)
+    happened: dict[str, int] = {}
+    for number in range(48):
+        event = draw.randrange(EVENTS)
+        text = _account(draw, event)
+        if draw.random() < 0.2:
+            opened = StoryId(f"en-{number:012x}")
+            _force(context, f"n{number}", text, into=opened, opens=True)
+        else:
+            _attach(context, f"n{number}", text)
+        done = _tend(context, draw, text, StoryId(f"en-{number + 99:012x}"))
+        happened[done] = happened.get(done, 0) + 1
+        if number % 6 == 0:
+            assert _audit(context).offences == ()
+    assert happened.keys() >= {"merge", "split"}
+    assert _audit(context).offences == ()
+    assert _repair(context).repairs == ()
+
+
+def test_audit_while_two_processes_work_never_cries_wolf(context: Context) -> None:
+    """Claims, attaches, merges, splits, quarantine and retries go on under its eyes."""
+    fork = multiprocessing.get_context("fork")
+    context.client.connection_pool.disconnect()
+    workers = [
+        fork.Process(target=_busy, args=(context.redis_url, number, 60)) for number in range(2)
+    ]
+    for worker in workers:
+        worker.start()
+    audits = 0
+    while any(worker.is_alive() for worker in workers):
+        assert _audit(context).offences == ()
+        audits += 1
+    for worker in workers:
+        worker.join()
+    assert [worker.exitcode for worker in workers] == [0, 0]
+    assert audits > 3
+    report = _repair(context)
+    assert (report.offences, report.repairs) == ((), ())
+    assert report.sums["attached"] > 90
+
+
+def _busy(redis_url: str, worker: int, articles: int) -> None:
+    context = Context(settings=load_settings(), redis_url=redis_url)
+    draw = random.Random(worker)
+    for number in range(articles):
+        name = f"w{worker}-{number}"
+        text = _account(draw, draw.randrange(EVENTS))
+        if number % 10 == 0:
+            _force(
+                context, name, text, into=StoryId(f"en-{worker + 1:04x}{number:08x}"), opens=True
+            )
+        elif number % 10 == 5:
+            entry = an_entry(name, at=time.time())
+            context.ledger.claim([entry], now=time.time())
+            context.ledger.start(entry.entry_id, FETCH, now=time.time())
+            context.ledger.give_up(entry.entry_id, "broken", now=time.time())
+            context.ledger.release(entry.entry_id, now=time.time(), drop=number % 20 == 5)
+            context.ledger.settle(entry.entry_id, Outcome.REJECTED, reason="too_short")
+        else:
+            _attach(context, name, text)
+            _attach(context, f"shared-{number}", text)  # the other one attaches it too
+            _tend(context, draw, text, StoryId(f"en-{worker + 1:04x}{number + 4096:08x}"))

@@ -134,4 +134,4 @@ def told(flaw: Flaw) -> str:
     """Return a flaw in words; a mended one with what was done."""
     wrong, done = _WORDS[flaw.kind]
     text = wrong.format(*flaw.figures, subject=flaw.subject)
-    return f"{text}: {done}" if flaw.mended else text
+    return f"{text} → {done}" if flaw.mended else text

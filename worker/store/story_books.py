@@ -281,7 +281,10 @@ def figures(books: Books, since: float) -> Figures:
     mended: dict[bytes, bytes] = {}
     for root in {article.root for article in living.values() if article.root}:
         known = books.originals[root]
-        originals[root] = _original(root, known, living, is_aged=is_aged)
+        if is_aged and known not in living:
+            originals[root] = known or root
+            continue
+        originals[root] = _original(root, known, living)
         if originals[root] != known:
             mended[root] = originals[root]
     own: Counter[str] = Counter()
@@ -298,12 +301,8 @@ def figures(books: Books, since: float) -> Figures:
     return Figures(drop=tuple(drop), size=size, copies=copies, sources=dict(own), originals=mended)
 
 
-def _original(
-    root: bytes, known: bytes | None, living: Mapping[bytes, ArticleRecord], *, is_aged: bool
-) -> bytes:
-    """Return the text of a family that was published first: ``known``, where that may be right."""
-    if known is not None and known not in living and is_aged:
-        return known
+def _original(root: bytes, known: bytes | None, living: Mapping[bytes, ArticleRecord]) -> bytes:
+    """Return the text of a family that was published first: ``known`` if it was, of equals."""
     family = {i: a for i, a in living.items() if root in (i, a.root)}
     first = min(article.published_at for article in family.values())
     if known in family and family[known].published_at <= first:

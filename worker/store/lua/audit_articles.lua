@@ -4,7 +4,8 @@
 -- ARGV[1] map: prefix, ids, mend (boolean), now, ttl (s)
 -- return  {kind of flaw, id, story, 1 when it was mended} ...
 --
--- Cost: four commands an article. What a mend leaves to be counted, right_story counts.
+-- Cost: five commands an article. What a mend leaves to be counted, right_story counts. An article in
+-- its last second is passed over: older servers may let its story's lists go a moment before it.
 --@include records
 local HOPS = 8 -- of one story's name to the next; far more than happen, and no circle holds Redis up
 local a = cmsgpack.unpack(ARGV[1])
@@ -38,7 +39,7 @@ local function reopen(article_id, article, id)
 end
 
 for _, article_id in ipairs(a.ids) do
-  local raw = redis.call('GET', key('article', article_id))
+  local raw = redis.call('PTTL', key('article', article_id)) > 1000 and redis.call('GET', key('article', article_id))
   local article = raw and unpacked(raw)
   if article and (#article ~= 12 or type(article[1]) ~= 'string') then article = nil end
   local id = article and article[1]

@@ -10,6 +10,7 @@
 local a = cmsgpack.unpack(ARGV[1])
 local function key(id) return a.prefix .. 'story:' .. id end
 local last, met = a.chain[#a.chain], {}
+if redis.call('PTTL', key(a.chain[1])) < 1000 then return 0 end -- its end may be that of its story too
 for i = 1, #a.chain - 1 do
   local story = read_record(key(a.chain[i]))
   if not story or #story ~= 1 or story[1] ~= a.chain[i + 1] then return 0 end
