@@ -8,6 +8,7 @@ from structlog.testing import capture_logs
 from worker.core.entries import entries_of, feed_id
 from worker.model import ArticleId, Entry, Feed, ParsedEntry, ParsedFeed
 from worker.store.ledger import FETCH, WORK
+from worker.testing import a_sketch, an_article, an_entry
 from worker.wiring import Context
 
 FEED_URL = "https://river-post.example/feed"
@@ -64,6 +65,20 @@ def ingest(context: Context, guid: str, url: str, title: str, text: str) -> Entr
     with capture_logs():  # tests look at what commands print
         context.ingest().work([entry.entry_id])
     return entry
+
+
+def attach(context: Context, name: str, text: str) -> str:
+    """Bring an English article through claim, attach and settle, without a page; return its outcome."""
+    now = time.time()
+    article, entry = an_article(name, source=f"{name}.example", at=now), an_entry(name, at=now)
+    entry = replace(entry, article_id=article.article_id)
+    context.ledger.claim([entry], now=now)
+    context.ledger.advance(entry.entry_id, "", now=now)
+    sketch = a_sketch(text, context.settings.index.params())
+    done = context.attacher.attach(article, sketch, entry_id=entry.entry_id, now=now)
+    return context.ledger.settle(
+        entry.entry_id, done.outcome, reason=done.reason, story_id=done.story_id, lang="en"
+    )
 
 
 def quarantine(context: Context, guid: str, url: str, title: str) -> Entry:

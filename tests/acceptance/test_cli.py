@@ -10,7 +10,7 @@ from urllib.request import urlopen
 import pytest
 from conftest import until
 from program import ask, command, environment
-from seeding import BANK, FLOOD, PUMPS, follow, ingest, quarantine
+from seeding import BANK, FLOOD, PUMPS, claim, follow, ingest, quarantine
 
 from worker.wiring import Context
 
@@ -168,6 +168,25 @@ def test_audit_exits_with_1_when_a_sum_is_off(run: Run, context: Context) -> Non
     done = run("audit")
     assert done.returncode == 1
     assert "not balanced" in done.stdout
+
+
+def test_audit_repairs_what_can_be_mended_and_exits_with_1_for_the_rest(
+    run: Run, context: Context
+) -> None:
+    """Each mend is a line; what is left is one too, with the way out."""
+    entry = ingest(context, "guid-1", "https://a.example/1", "Flood", FLOOD)
+    waiting = claim(context, "guid-2", "https://a.example/2", "Bank", BANK)
+    context.client.hincrby(context.keys.counts, "claimed", 1)
+    done = run("audit", "--repair")
+    assert done.returncode == 0
+    assert "→ counted those that are nowhere as rejected (lost)" in " ".join(done.stdout.split())
+    context.client.zrem(context.keys.pending, waiting.entry_id)
+    context.client.set(context.keys.article("en", entry.article_id), b"torn")
+    left = run("audit", "--repair", "--json")
+    found = json.loads(left.stdout)
+    assert (left.returncode, found["balanced"]) == (1, False)
+    assert [waiting.entry_id in one for one in found["repairs"]] == [True]
+    assert any("redis-cli DEL" in one for one in found["offences"])
 
 
 def test_doctor_examines_the_server_in_use_and_an_absent_one(run: Run, context: Context) -> None:

@@ -72,8 +72,7 @@ def audit(
     Raises:
         StoreError: Redis did not answer.
 
-    Cost: O(keys of the server + index), in steps of some tenths of a millisecond; README.md has
-        figures.
+    Cost: O(keys of the server + index), in steps of about a millisecond of Redis's time.
     """
     flaws = list(dict.fromkeys(_Round(ledger, stories, census, restore).flaws()))
     counts, languages = ledger.counts(), stories.languages()

@@ -9,7 +9,7 @@ explains why attach and settle are therefore two idempotent scripts and not one.
 |-------------------------------|--------|----------------------------------------------------------|-----------------------|
 | {ns}:fingerprint              | string | JSON of everything that shapes signatures                | as the namespace      |
 | {ns}:langs                    | set    | languages that have stories                              | as the namespace      |
-| {ns}:counts                   | hash   | claimed, attached, duplicate, rejected, rejected:<why>   | as the namespace      |
+| {ns}:counts                   | hash   | claimed, restored, outcomes, rejected:<why>              | as the namespace      |
 | {ns}:feeds                    | zset   | feed id -> when it may be polled next                    | until removed         |
 | {ns}:followed                 | string | there: the list of feeds on disk was written from here   | as the namespace      |
 | {ns}:feed:<id>                | hash   | address, validators, title, health, lease                | until removed         |

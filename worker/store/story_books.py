@@ -202,10 +202,15 @@ class StoryBooks:
         return self._with_articles(books)
 
     def _with_articles(self, books: Sequence[Books]) -> list[Books]:
-        """Return the same with the records of their articles, and the originals of their families."""
+        """Return the same with the records of their articles, and the originals of their families.
+
+        A story with an article whose record is torn is left out until that is mended.
+        """
         names = [(story_lang(b.story_id), i) for b in books for i in b.listed]
         raw = self._get([self._keys.article(lang, ArticleId(i.decode())) for lang, i in names])
-        records = dict(zip(names, map(_article, raw), strict=True))
+        records = {n: _article(one) if one else None for n, one in zip(names, raw, strict=True)}
+        torn = {n for n, one in zip(names, raw, strict=True) if one and not records[n]}
+        books = [b for b in books if not any((story_lang(b.story_id), i) in torn for i in b.listed)]
         articles = [
             {i: r for i in b.listed if (r := records[story_lang(b.story_id), i])} for b in books
         ]
@@ -324,8 +329,8 @@ def _story(raw: bytes | None) -> StoryRecord | None:
         return None
 
 
-def _article(raw: bytes | None) -> ArticleRecord | None:
+def _article(raw: bytes) -> ArticleRecord | None:
     try:
-        return ArticleRecord.unpack(raw) if raw else None
+        return ArticleRecord.unpack(raw)
     except StoreError:
         return None

@@ -39,7 +39,8 @@ local function reopen(article_id, article, id)
 end
 
 for _, article_id in ipairs(a.ids) do
-  local raw = redis.call('PTTL', key('article', article_id)) > 1000 and redis.call('GET', key('article', article_id))
+  local left = redis.call('PTTL', key('article', article_id))
+  local raw = (left < 0 or left > 1000) and redis.call('GET', key('article', article_id))
   local article = raw and unpacked(raw)
   if article and (#article ~= 12 or type(article[1]) ~= 'string') then article = nil end
   local id = article and article[1]

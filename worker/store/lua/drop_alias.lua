@@ -10,7 +10,8 @@
 local a = cmsgpack.unpack(ARGV[1])
 local function key(id) return a.prefix .. 'story:' .. id end
 local last, met = a.chain[#a.chain], {}
-if redis.call('PTTL', key(a.chain[1])) < 1000 then return 0 end -- its end may be that of its story too
+local left = redis.call('PTTL', key(a.chain[1]))
+if left >= 0 and left < 1000 then return 0 end -- the story that it stands for may have gone just now
 for i = 1, #a.chain - 1 do
   local story = read_record(key(a.chain[i]))
   if not story or #story ~= 1 or story[1] ~= a.chain[i + 1] then return 0 end
