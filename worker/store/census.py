@@ -216,7 +216,7 @@ class LedgerCensus:
         k = self._keys
         answer = self._scripts.run(
             "audit_listed",
-            [k.listed(feed_id), k.feed(feed_id), k.feeds, k.pending, *map(k.entry, ids)],
-            {"ids": ids, "feed_id": feed_id, "mend": mend},
+            [k.listed(feed_id), k.feed(feed_id), k.pending, *map(k.entry, ids)],
+            {"ids": ids, "mend": mend},
         )
         return [(EntryId(raw.decode()), bool(pending)) for raw, pending in answer]

@@ -255,7 +255,7 @@ def flaws_of(books: Books, since: float) -> list[Flaw]:
     if not right.size:
         found.append(("story_empty",))
     elif record.size != right.size + len(right.drop):
-        found.append(("story_size", record.size, len(books.listed)))
+        found.append(("story_size", record.size, len(books.listed) + record.past))
     elif not right.drop:  # with that put right, the others may be
         if record.copies != right.copies:
             found.append(("story_copies", record.copies, right.copies))
@@ -276,8 +276,8 @@ def figures(books: Books, since: float) -> Figures:
     Args:
         books: as read.
         since: from when on retention has removed nothing. An older story may have lost articles to
-            it, and its figures may be those of all that it ever had: they are right when they are
-            not below those of the articles that are there.
+            it, and what it says of copies and publishers may be of all that it ever had: that is
+            right when it is not below that of the articles that are there.
     """
     record, living = books.record, books.living
     is_aged = min(record.first_at, record.opened_at) < since
@@ -296,10 +296,9 @@ def figures(books: Books, since: float) -> Figures:
     for article_id, article in living.items():
         root = article.root or article_id
         own[article.source.decode()] += originals.get(root, root) == article_id
-    size = len(books.listed) - len(drop)
+    size = len(books.listed) + record.past - len(drop)
     copies = sum(bool(article.root) for article in living.values())
     if is_aged:
-        size = max(size, record.size - len(drop))
         copies = max(copies, record.copies)
         for name, count in books.sources.items():
             own[name] = max(own[name], count)

@@ -30,7 +30,7 @@ end
 -- Open a story again whose record is gone. What it was compared by is gone too.
 local function reopen(article_id, article, id)
   local at, is_copy = article[6], article[2] ~= ''
-  local story = {1, 1, is_copy and 1 or 0, at, at, '', a.now, article_id, article[4], article[11]}
+  local story = {1, 1, is_copy and 1 or 0, at, at, '', a.now, article_id, article[4], article[11], 0}
   redis.call('SET', key('story', id), cmsgpack.pack(story), 'EX', a.ttl)
   redis.call('ZADD', key('members', id), article[5], article_id)
   redis.call('HSET', key('sources', id), article[4], is_copy and 0 or 1)

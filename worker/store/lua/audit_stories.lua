@@ -23,7 +23,7 @@ for _, id in ipairs(a.ids) do
   end
   if not raw then
     if shown and tonumber(shown) > since then flaw('shown_gone', 'ZREM', KEYS[1], id) end
-  elseif not whole or type(story) ~= 'table' or (#story ~= 10 and #story ~= 1) then
+  elseif not whole or type(story) ~= 'table' or (#story ~= 11 and #story ~= 1) then
     torn[#torn + 1] = id
   elseif #story == 1 then
     aliases[#aliases + 1] = id
