@@ -5,7 +5,11 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 FEEDS  ?=
 
-.PHONY: run test bench lint types arch check clean
+ENTRIES ?=
+KILLS   ?=
+SEED    ?=
+
+.PHONY: run test bench chaos soak lint types arch check clean
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
@@ -23,6 +27,9 @@ test: $(READY)
 bench: $(READY)  ## an hour, on a machine with nothing else to do; BENCH="--quick" or rows of it
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[plot]'
 	$(BIN)/python tests/benchmarks/run.py $(or $(BENCH),--docs docs)
+
+chaos: $(READY)  ## 500 kills over 10 000 entries; ENTRIES=1000 KILLS=50 SEED=2 for less; Linux
+	$(BIN)/python tests/chaos/run.py --entries $(or $(ENTRIES),10000) --kills $(or $(KILLS),500) --seed $(or $(SEED),1)
 
 lint: $(READY)
 	$(BIN)/ruff check .

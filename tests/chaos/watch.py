@@ -1,0 +1,123 @@
+"""What the campaign sees while it runs, all of it read from Redis: settled entries and recoveries."""
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import redis
+from rq.job import Job
+from rq.serializers import JSONSerializer
+from world import Item, World
+
+from worker.model import EntryId
+from worker.store.keys import LIVE, Keys
+
+FIELDS = ("outcome", "stage", "attempts", "running")
+AWAY = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError)  # loading is one of them
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What the ledger says of an entry."""
+
+    outcome: str
+    stage: str
+    attempts: str
+    running: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Victim:
+    """An entry that a killed process had in hand."""
+
+    at: float  # monotonic, of the kill
+    kind: str
+    stage: str
+    attempts: str
+
+
+@dataclass
+class Watch:
+    """Looks at every entry that is listed and has no outcome yet."""
+
+    client: redis.Redis
+    world: World
+    started: float = field(default_factory=time.monotonic)
+    open: dict[EntryId, Item] = field(default_factory=dict)
+    settled: int = 0
+    settled_at: float = field(default_factory=time.monotonic)  # the last one
+    pending: int = 0
+    victims: dict[EntryId, Victim] = field(default_factory=dict)
+    # kind of the kill, when it was, and how long it took, in seconds
+    recoveries: list[tuple[str, float, float]] = field(default_factory=list)
+    samples: list[tuple[float, int, int, int]] = field(default_factory=list)
+    keys: Keys = field(default_factory=lambda: Keys(LIVE))
+
+    def publish(self, count: int) -> None:
+        """Let the world list so many entries in all, and look out for them."""
+        for item in self.world.publish(count):
+            self.open[self.world.entry_id(item)] = item
+
+    def look(self) -> bool:
+        """Read the ledger; return False while the server is away."""
+        try:
+            rows = self.rows(self.open)
+            self.pending = int(self.client.zcard(self.keys.pending))
+        except AWAY:
+            return False
+        now = time.monotonic()
+        for entry_id, row in rows.items():
+            victim = self.victims.get(entry_id)
+            if victim and (
+                row.outcome or (row.stage, row.attempts) != (victim.stage, victim.attempts)
+            ):
+                found = (victim.kind, victim.at - self.started, now - victim.at)
+                self.recoveries.append(found)
+                del self.victims[entry_id]
+            if row.outcome:
+                self.world.retire(self.open.pop(entry_id).number)
+                self.settled += 1
+                self.settled_at = now
+        listed = len(self.world.published)
+        self.samples.append((now - self.started, listed, self.settled, self.pending))
+        return True
+
+    def rows(self, entry_ids: Iterable[EntryId]) -> dict[EntryId, Row]:
+        """Read entries; those that the ledger does not know are left out."""
+        ids = list(entry_ids)
+        with self.client.pipeline(transaction=False) as pipe:
+            for entry_id in ids:
+                pipe.hmget(self.keys.entry(entry_id), FIELDS)
+            answers: Sequence[Sequence[bytes | None]] = pipe.execute()
+        found = {}
+        for entry_id, answer in zip(ids, answers, strict=True):
+            outcome, stage, attempts, running = ((raw or b"").decode() for raw in answer)
+            if stage:
+                found[entry_id] = Row(outcome, stage, attempts, running == "1")
+        return found
+
+    def in_hand(self, pids: Sequence[int]) -> list[EntryId]:
+        """Return the entries of the hints that RQ says these workers work off."""
+        found: list[EntryId] = []
+        for key in self.client.smembers("rq:workers"):
+            pid = self.client.hget(key, "pid")
+            if pid and int(pid) in pids:
+                for execution in self.client.smembers(key + b":executions"):
+                    job_id = execution.decode().partition(":")[0]
+                    data = Job.fetch(job_id, self.client, JSONSerializer).args
+                    found += map(EntryId, data[1])
+        return found
+
+    def being_fetched(self) -> list[EntryId]:
+        """Return the entries whose pages the poller is about to fetch."""
+        rows = self.rows(self.open)
+        return [i for i, row in rows.items() if row.stage == "fetch" and row.running]
+
+    def killed(self, kind: str, entry_ids: Sequence[EntryId]) -> int:
+        """Look out for what a killed process had in hand; return how many had no outcome yet."""
+        at = time.monotonic()
+        rows = self.rows(entry_ids)
+        left = {i: row for i, row in rows.items() if not row.outcome and i in self.open}
+        for entry_id, row in left.items():
+            self.victims.setdefault(entry_id, Victim(at, kind, row.stage, row.attempts))
+        return len(left)
