@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 
 from plant import Plant, descendants, send
 from proxy import Proxy
-from redis.exceptions import RedisError
-from watch import AWAY, Watch
+from watch import Watch
 
 # Who is killed, in shares. A horse is the cheapest to replace and the likeliest to die.
 KILLS = {
@@ -70,10 +69,7 @@ class Faults:
             return
         kind = self.due[-1][1]
         self._waits_since = self._waits_since or now
-        try:
-            struck = self._strike(kind, patient=now - self._waits_since < BUSY_S)
-        except (*AWAY, RedisError):  # a hint that was read was gone: another tick
-            return
+        struck = self._strike(kind, patient=now - self._waits_since < BUSY_S)
         if struck:
             self.struck.append(struck)
             self.due.pop()

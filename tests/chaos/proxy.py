@@ -42,6 +42,10 @@ class Proxy:
             ready.set()
             await stop.wait()
             server.close()
+            pumps = asyncio.all_tasks() - {asyncio.current_task()}
+            for pump in pumps:
+                pump.cancel()
+            await asyncio.gather(*pumps, return_exceptions=True)
 
         thread = threading.Thread(target=loop.run_until_complete, args=(main(),), daemon=True)
         thread.start()

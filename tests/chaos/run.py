@@ -13,40 +13,44 @@ import shutil
 import sys
 import tempfile
 import time
-from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import redis
 from faults import KILLS, OTHERS, Faults, schedule
-from plant import Plant
-from proxy import Proxy
+from stage import SAY_S, Stage, parser, say, staged
 from verdict import Verdict, judge
-from watch import Watch
-from world import World, plan
 
 from worker.settings import load_settings
 from worker.wiring import Context
 
-TICK_S = 0.03
-AHEAD = 120  # entries listed that have no outcome yet
-STALL_S = 240.0  # twice the time that a feed waits whose poller was killed
-POISON = 5_000  # one entry in so many costs its reader's life; one at least
+SHOWN = 20  # offences that are printed
 
 
 def main() -> None:
     """Run one campaign; print what came of it."""
     options = _options()
     home = Path(tempfile.mkdtemp(prefix="samestory-chaos-"))
-    with ExitStack() as stack:
-        figures, verdict = _campaign(options, home, stack)
-    for line in verdict.lines():
+    with staged(home, options) as stage:
+        faults = _run(stage, options)
+        seconds = time.monotonic() - stage.watch.started
+        stage.plant.stop()
+        audit = json.loads(stage.plant.ask("audit", "--json").stdout)
+        context = Context(settings=load_settings(), redis_url=stage.plant.url)
+        verdict = judge(context, stage.world)
+    figures = _figures(stage, faults, verdict, audit)
+    figures |= {"seconds": round(seconds, 1), "seed": options.seed}
+    _keep(stage, faults, home / "trace.json")
+    if options.docs:
+        from picture import draw_timeline
+
+        draw_timeline(stage.watch.samples, faults.struck, options.docs / "img")
+    for line in [*verdict.lines(), *(f"audit: {line}" for line in audit["offences"][:SHOWN])]:
         sys.stdout.write(line + "\n")
     wrong = any(figures[name] for name in ("lost", "doubled", "split", "misjudged"))
-    wrong = wrong or not figures["audit"]["balanced"]
+    wrong = wrong or not audit["balanced"]
     if wrong or options.keep:
-        say(f"logs and data are kept in {home}")
+        say(f"logs, data and the trace are kept in {home}")
     else:
         shutil.rmtree(home)
     sys.stdout.write(json.dumps(figures) + "\n")
@@ -54,88 +58,37 @@ def main() -> None:
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--entries", type=int, default=10_000)
-    parser.add_argument("--kills", type=int, default=500)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--without", nargs="*", default=[], choices=[*KILLS, *OTHERS])
-    parser.add_argument("--supervisors", type=int, default=2, help="`samestory work` processes")
-    parser.add_argument("--processes", type=int, default=2, help="workers of each")
-    parser.add_argument("--keep", action="store_true", help="keep the folder with logs and data")
-    parser.add_argument("--docs", type=Path, help="draw the pictures into this folder's img")
-    return parser.parse_args()
+    made = parser(__doc__ or "", 10_000)
+    made.add_argument("--kills", type=int, default=500)
+    made.add_argument("--without", nargs="*", default=[], choices=[*KILLS, *OTHERS])
+    made.add_argument("--keep", action="store_true", help="keep the folder with logs and data")
+    made.add_argument("--docs", type=Path, help="draw the picture into this folder's img")
+    return made.parse_args()
 
 
-def _campaign(
-    options: argparse.Namespace, home: Path, stack: ExitStack
-) -> tuple[dict[str, Any], Verdict]:
-    poison = max(1, options.entries // POISON)
-    world = World(options.seed, plan(options.seed, options.entries, poison=poison))
-    plant = Plant(home, options.supervisors, options.processes)
-    stack.callback(plant.close)
-    plant.start_redis()
-    proxy = Proxy(plant.socket)
-    url = stack.enter_context(proxy.running())
-    stack.enter_context(world.served())
-    added = plant.ask("feeds", "add", *world.feed_urls())
-    if added.returncode:
-        raise SystemExit(added.stderr)
-    client = redis.Redis(unix_socket_path=str(plant.socket), retry=None, protocol=2)
-    watch = Watch(client, world)
+def _run(stage: Stage, options: argparse.Namespace) -> Faults:
+    """Let the world grow and the faults strike until every entry has its outcome."""
     draw = random.Random(f"faults {options.seed}")
     due = schedule(draw, options.entries, options.kills, frozenset(options.without))
-    faults = Faults(plant, proxy, watch, due, draw)
-    _run(plant, watch, faults, url)
-    seconds = time.monotonic() - watch.started
-    plant.stop()
-    context = Context(settings=load_settings(), redis_url=plant.url)
-    audit = json.loads(plant.ask("audit", "--json").stdout)
-    verdict = judge(context, world)
-    for line in audit["offences"][:20]:
-        say(f"audit: {line}")
-    if options.docs:
-        from picture import draw_timeline
-
-        draw_timeline(watch.samples, faults.struck, options.docs / "img")
-    trace = {"faults": [asdict(f) for f in faults.struck], "recoveries": watch.recoveries}
-    (home / "trace.json").write_text(json.dumps(trace, indent=1))
-    return _figures(options, watch, faults, verdict, audit, seconds), verdict
-
-
-def _run(plant: Plant, watch: Watch, faults: Faults, url: str) -> None:
-    """Let the world grow and the faults strike until every entry has its outcome."""
-    entries = len(watch.world.items)
-    said = time.monotonic()
-    while watch.settled < entries or watch.pending:
-        plant.tend(url)
-        watch.publish(min(entries, watch.settled + AHEAD))
-        watch.look()
+    faults = Faults(stage.plant, stage.proxy, stage.watch, due, draw)
+    watch, said = stage.watch, time.monotonic()
+    while not stage.done and stage.tick():
         faults.tick(watch.settled)
-        now = time.monotonic()
-        if now - watch.settled_at > STALL_S:
-            say(f"nothing moved for {STALL_S:g} s: {len(watch.open)} entries are left")
-            break
-        if now - said > 15:
-            said = now
-            say(
-                f"{watch.settled} of {entries} settled, {faults.kills} kills, {watch.pending} pending"
-            )
-        time.sleep(TICK_S)
+        if time.monotonic() - said > SAY_S:
+            said = time.monotonic()
+            say(f"{watch.settled} settled, {watch.pending} pending, {faults.kills} kills")
     faults.end()
+    return faults
 
 
 def _figures(
-    options: argparse.Namespace,
-    watch: Watch,
-    faults: Faults,
-    verdict: Verdict,
-    audit: dict[str, Any],
-    seconds: float,
+    stage: Stage, faults: Faults, verdict: Verdict, audit: dict[str, Any]
 ) -> dict[str, Any]:
+    watch = stage.watch
     of_work = sorted(s for kind, _, s in watch.recoveries if kind != "poller")
     of_poll = sorted(s for kind, _, s in watch.recoveries if kind == "poller")
     return {
-        "entries": len(watch.world.items),
+        "entries": len(stage.world.items),
         "kills": faults.kills,
         "lost": len(verdict.lost),
         "doubled": len(verdict.doubled),
@@ -151,11 +104,19 @@ def _figures(
         "audit": {"balanced": audit["balanced"], "offences": len(audit["offences"])},
         "outcomes": dict(verdict.outcomes),
         "faults": faults.counts(),
-        "replies_dropped": faults.proxy.dropped,
-        "requests_reset": faults.proxy.resets,
-        "seconds": round(seconds, 1),
-        "seed": options.seed,
+        "replies_dropped": stage.proxy.dropped,
+        "requests_reset": stage.proxy.resets,
     }
+
+
+def _keep(stage: Stage, faults: Faults, path: Path) -> None:
+    """Write what struck when, and every recovery."""
+    trace = {
+        "faults": [asdict(fault) for fault in faults.struck],
+        "recoveries": stage.watch.recoveries,
+        "samples": stage.watch.samples,
+    }
+    path.write_text(json.dumps(trace))
 
 
 def quantile(ordered: list[float], share: float) -> float | None:
@@ -163,11 +124,6 @@ def quantile(ordered: list[float], share: float) -> float | None:
     if not ordered:
         return None
     return round(ordered[min(len(ordered) - 1, int(share * len(ordered)))], 2)
-
-
-def say(line: str) -> None:
-    """Tell the one who waits."""
-    sys.stderr.write(f"{time.strftime('%H:%M:%S')} {line}\n")
 
 
 if __name__ == "__main__":

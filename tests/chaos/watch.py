@@ -2,9 +2,11 @@
 
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import redis
+from rq.exceptions import NoSuchJobError
 from rq.job import Job
 from rq.serializers import JSONSerializer
 from world import Item, World
@@ -104,8 +106,9 @@ class Watch:
             if pid and int(pid) in pids:
                 for execution in self.client.smembers(key + b":executions"):
                     job_id = execution.decode().partition(":")[0]
-                    data = Job.fetch(job_id, self.client, JSONSerializer).args
-                    found += map(EntryId, data[1])
+                    with suppress(NoSuchJobError):  # it has just been done
+                        _, hinted = Job.fetch(job_id, self.client, JSONSerializer).args
+                        found += map(EntryId, hinted)
         return found
 
     def being_fetched(self) -> list[EntryId]:

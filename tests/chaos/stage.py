@@ -1,0 +1,89 @@
+"""What a campaign and a soak have in common: a world, a plant behind a proxy, and the watch over both."""
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import redis
+from plant import Plant
+from proxy import Proxy
+from watch import Watch
+from world import World, plan
+
+TICK_S = 0.03
+SAY_S = 15.0
+AHEAD = 120  # entries listed that have no outcome yet: some seconds of work
+STALL_S = 240.0  # twice the time that a feed waits whose poller was killed
+POISON = 5_000  # one entry in so many costs its reader's life; one at least
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """Everything that runs."""
+
+    world: World
+    plant: Plant
+    proxy: Proxy
+    watch: Watch
+    url: str  # of Redis for the roles: through the proxy
+
+    @property
+    def done(self) -> bool:
+        """Whether every entry of the world has its outcome."""
+        return self.watch.settled == len(self.world.items) and not self.watch.pending
+
+    def tick(self) -> bool:
+        """Let the world grow, keep the roles running and look; return False when nothing moves."""
+        self.plant.tend(self.url)
+        self.watch.publish(min(len(self.world.items), self.watch.settled + AHEAD))
+        self.watch.look()
+        time.sleep(TICK_S)
+        if time.monotonic() - self.watch.settled_at < STALL_S:
+            return True
+        say(f"nothing moved for {STALL_S:g} s: {len(self.watch.open)} entries are left")
+        return False
+
+
+@contextmanager
+def staged(home: Path, options: argparse.Namespace, **settings: float) -> Iterator[Stage]:
+    """Set everything up, and end it after the block, whatever happens in it.
+
+    Args:
+        home: an empty folder.
+        options: seed, entries, supervisors, processes.
+        settings: retention_days and window_days, where they are not the defaults.
+    """
+    poison = max(1, options.entries // POISON)
+    world = World(options.seed, plan(options.seed, options.entries, poison=poison))
+    with ExitStack() as stack:
+        plant = Plant(home, options.supervisors, options.processes, **settings)
+        stack.callback(plant.close)
+        plant.start_redis()
+        proxy = Proxy(plant.socket)
+        url = stack.enter_context(proxy.running())
+        stack.enter_context(world.served())
+        added = plant.ask("feeds", "add", *world.feed_urls())
+        if added.returncode:
+            raise SystemExit(added.stderr)
+        client = redis.Redis(unix_socket_path=str(plant.socket), retry=None, protocol=2)
+        watch = Watch(client, world)
+        yield Stage(world=world, plant=plant, proxy=proxy, watch=watch, url=url)
+
+
+def parser(description: str, entries: int) -> argparse.ArgumentParser:
+    """Return a parser with the options that both have."""
+    made = argparse.ArgumentParser(description=description.partition("\n")[0])
+    made.add_argument("--entries", type=int, default=entries)
+    made.add_argument("--seed", type=int, default=1)
+    made.add_argument("--supervisors", type=int, default=2, help="`samestory work` processes")
+    made.add_argument("--processes", type=int, default=2, help="workers of each")
+    return made
+
+
+def say(line: str) -> None:
+    """Tell the one who waits."""
+    sys.stderr.write(f"{time.strftime('%H:%M:%S')} {line}\n")
