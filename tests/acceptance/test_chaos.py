@@ -87,7 +87,7 @@ def test_verdict_when_all_went_well_then_finds_nothing(
 ) -> None:
     """Nothing is wrong with a world that was simply worked off."""
     verdict = chaos.judge(context, small)
-    assert list(verdict.lines()) == []
+    assert list(verdict.lines(5)) == []
     assert verdict.outcomes == {"attached": 5}
 
 

@@ -24,7 +24,9 @@ KILLS = {
 # The other faults, per hundred kills.
 OTHERS = {"dropped reply": 20, "reset request": 10, "delay": 5, "stop": 8, "clock": 10}
 FROM, TO = 0.01, 0.95  # of the progress
-BUSY_S = 5.0  # a kill waits so long for a worker that has something in hand
+# A kill waits so long for a worker that has something in hand, while another one is up: recovery would
+# else be the time that Python takes to start.
+PATIENCE_S = 30.0
 HOUR_S = 3_600.0
 STOPS_S = (2.0, 15.0)  # the lease is in between
 JUMPS_S = (2.0, 20.0)
@@ -69,7 +71,7 @@ class Faults:
             return
         kind = self.due[-1][1]
         self._waits_since = self._waits_since or now
-        struck = self._strike(kind, patient=now - self._waits_since < BUSY_S)
+        struck = self._strike(kind, patient=now - self._waits_since < PATIENCE_S)
         if struck:
             self.struck.append(struck)
             self.due.pop()
@@ -113,22 +115,21 @@ class Faults:
 
     def _kill_work(self, kind: str, *, patient: bool) -> Fault | None:
         workers = self.plant.workers()
-        busy = [pid for pid, horses in workers.items() if horses]
-        choice = sorted(busy or ([] if patient or kind == "horse" else workers))
-        if not choice and kind == "horse" and not patient:
-            choice = sorted(workers)
-            kind = "worker"
+        ready = self.watch.ready().keys() & workers.keys()
+        choice = sorted(worker for worker in ready if workers[worker] or not patient)
         if not choice:
             return None
         worker = self.draw.choice(choice)
+        struck = [worker]
         pids = {"horse": workers[worker], "parent": [worker]}.get(kind, [worker, *workers[worker]])
-        watched = [worker]
         if kind in ("tree", "supervisor"):
             top = next(top for top in self.plant.tops() if worker in descendants(top))
             below = descendants(top)
             pids = [top] if kind == "supervisor" else [top, *below]
-            watched = [pid for pid in below if pid in workers]
-        return self._kill(kind, pids, self.watch.in_hand(watched))
+            struck = [pid for pid in below if pid in workers]
+        if patient and kind != "horse" and not ready.difference(struck):
+            return None
+        return self._kill(kind, pids, self.watch.in_hand(struck)) if pids else None
 
     def _kill_poller(self) -> Fault | None:
         pid = self.plant.poller()

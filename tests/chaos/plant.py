@@ -25,6 +25,7 @@ from worker.embedded import server_program
 
 CLOCK = Path(__file__).parent / "clock"
 ROOT = Path(__file__).parents[2]
+REAP_S = 1.0
 RESTART_S = 0.5  # about what a container takes to come back
 START_S = 30.0
 STOP_S = 15.0
@@ -79,11 +80,11 @@ class Plant:
     processes: int  # workers of each
     retention_days: float = 30.0
     window_days: float = 7.0
-    restarts: int = 0
     redis_pid: int = 0
     roles: list[Role] = field(default_factory=list)
     _redis: "subprocess.Popen[bytes] | None" = None
     _log: IO[bytes] | None = None
+    _reaped_at: float = 0.0
 
     def __post_init__(self) -> None:
         """Make the folder a working directory of the program."""
@@ -176,7 +177,6 @@ class Plant:
         for role in self.roles:
             if role.process and role.process.poll() is not None:
                 role.process, role.start_at = None, now + RESTART_S
-                self.restarts += 1
             if role.process is None and now >= role.start_at:
                 role.process = subprocess.Popen(
                     [sys.executable, "-m", "worker", *role.arguments],
@@ -187,7 +187,8 @@ class Plant:
                     stderr=self._log,
                     start_new_session=True,
                 )
-        self._reap()
+        if now > self._reaped_at + REAP_S:
+            self._reap()
 
     def stop(self) -> None:
         """End everything: SIGTERM, then SIGKILL, orphans included; the server last."""
@@ -213,6 +214,7 @@ class Plant:
 
     def _reap(self) -> None:
         """Wait for orphans that ended: they were given to us."""
+        self._reaped_at = time.monotonic()
         own = {role.pid for role in self.roles} | {self.redis_pid}
         for pid in children().get(os.getpid(), ()):
             if pid not in own:

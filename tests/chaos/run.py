@@ -24,7 +24,7 @@ from verdict import Verdict, judge
 from worker.settings import load_settings
 from worker.wiring import Context
 
-SHOWN = 20  # offences that are printed
+SHOWN = 20  # lines that are printed of each kind
 
 
 def main() -> None:
@@ -45,10 +45,10 @@ def main() -> None:
         from picture import draw_timeline
 
         draw_timeline(stage.watch.samples, faults.struck, options.docs / "img")
-    for line in [*verdict.lines(), *(f"audit: {line}" for line in audit["offences"][:SHOWN])]:
-        sys.stdout.write(line + "\n")
+    offences = [f"audit: {line}" for line in audit["offences"][:SHOWN]]
+    sys.stdout.writelines(line + "\n" for line in [*verdict.lines(SHOWN), *offences])
     wrong = any(figures[name] for name in ("lost", "doubled", "split", "misjudged"))
-    wrong = wrong or not audit["balanced"]
+    wrong = wrong or figures["listed"] < figures["entries"] or not audit["balanced"]
     if wrong or options.keep:
         say(f"logs, data and the trace are kept in {home}")
     else:
@@ -89,6 +89,7 @@ def _figures(
     of_poll = sorted(s for kind, _, s in watch.recoveries if kind == "poller")
     return {
         "entries": len(stage.world.items),
+        "listed": len(stage.world.published),
         "kills": faults.kills,
         "lost": len(verdict.lost),
         "doubled": len(verdict.doubled),

@@ -1,6 +1,7 @@
 """What a campaign and a soak have in common: a world, a plant behind a proxy, and the watch over both."""
 
 import argparse
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -16,8 +17,9 @@ from world import World, plan
 
 TICK_S = 0.03
 SAY_S = 15.0
-AHEAD = 120  # entries listed that have no outcome yet: some seconds of work
-STALL_S = 240.0  # twice the time that a feed waits whose poller was killed
+SWITCH_S = 0.0005  # the proxy's thread must not wait for the watch's, nor Redis's clients for both
+AHEAD = 60  # entries listed that have no outcome yet: a second or two of work
+STALL_S = 120.0  # well beyond every lease, back-off and restart
 POISON = 5_000  # one entry in so many costs its reader's life; one at least
 
 
@@ -57,6 +59,8 @@ def staged(home: Path, options: argparse.Namespace, **settings: float) -> Iterat
         options: seed, entries, supervisors, processes.
         settings: retention_days and window_days, where they are not the defaults.
     """
+    sys.setswitchinterval(SWITCH_S)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # end, and end what was started
     poison = max(1, options.entries // POISON)
     world = World(options.seed, plan(options.seed, options.entries, poison=poison))
     with ExitStack() as stack:

@@ -24,19 +24,19 @@ class Verdict:
     given_up: list[str] = field(default_factory=list)  # killed so often that it was quarantined
     outcomes: Counter[str] = field(default_factory=Counter)
 
-    def lines(self) -> Iterator[str]:
-        """Yield every line, its kind before it."""
+    def lines(self, most: int) -> Iterator[str]:
+        """Yield so many lines of each kind, the kind before them."""
         for kind in ("lost", "doubled", "split", "misjudged", "given_up"):
-            for line in getattr(self, kind):
+            for line in getattr(self, kind)[:most]:
                 yield f"{kind}: {line}"
 
 
 def judge(context: Context, world: World) -> Verdict:
-    """Compare a world with what became of it. Cost: reads everything once."""
+    """Compare what a world listed with what became of it. Cost: reads everything once."""
     verdict = Verdict()
     attached: defaultdict[ArticleId, list[Item]] = defaultdict(list)
     duplicates: defaultdict[ArticleId, list[Item]] = defaultdict(list)
-    for item in world.items:
+    for item in world.items[: len(world.published)]:
         row = context.ledger.row(world.entry_id(item))
         outcome = row.outcome if row else ""
         verdict.outcomes[outcome or "none"] += 1

@@ -98,17 +98,24 @@ class Watch:
                 found[entry_id] = Row(outcome, stage, attempts, running == "1")
         return found
 
+    def ready(self) -> dict[int, bytes]:
+        """Return the keys of the workers that RQ knows, dead ones included, by process id."""
+        keys = list(self.client.smembers("rq:workers"))
+        with self.client.pipeline(transaction=False) as pipe:
+            for key in keys:
+                pipe.hget(key, "pid")
+            return {int(pid): key for key, pid in zip(keys, pipe.execute(), strict=True) if pid}
+
     def in_hand(self, pids: Sequence[int]) -> list[EntryId]:
         """Return the entries of the hints that RQ says these workers work off."""
+        ready = self.ready()
         found: list[EntryId] = []
-        for key in self.client.smembers("rq:workers"):
-            pid = self.client.hget(key, "pid")
-            if pid and int(pid) in pids:
-                for execution in self.client.smembers(key + b":executions"):
-                    job_id = execution.decode().partition(":")[0]
-                    with suppress(NoSuchJobError):  # it has just been done
-                        _, hinted = Job.fetch(job_id, self.client, JSONSerializer).args
-                        found += map(EntryId, hinted)
+        for key in [ready[pid] for pid in pids if pid in ready]:
+            for execution in self.client.smembers(key + b":executions"):
+                job_id = execution.decode().partition(":")[0]
+                with suppress(NoSuchJobError):  # it has just been done
+                    _, hinted = Job.fetch(job_id, self.client, JSONSerializer).args
+                    found += map(EntryId, hinted)
         return found
 
     def being_fetched(self) -> list[EntryId]:
