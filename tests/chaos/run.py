@@ -4,12 +4,14 @@
 
 The last line of output is one JSON object; docs/reliability.md says what its figures mean. The exit
 code is 1 when an entry was lost, an article counted twice, a story split, or the audit not balanced.
+Ctrl-C ends the faults and the world's growth; the verdict is then on what was listed.
 """
 
 import argparse
 import json
 import random
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -71,6 +73,7 @@ def _run(stage: Stage, options: argparse.Namespace) -> Faults:
     draw = random.Random(f"faults {options.seed}")
     due = schedule(draw, options.entries, options.kills, frozenset(options.without))
     faults = Faults(stage.plant, stage.proxy, stage.watch, due, draw)
+    signal.signal(signal.SIGINT, lambda *_: (due.clear(), stage.world.end()))
     watch, said = stage.watch, time.monotonic()
     while not stage.done and stage.tick():
         faults.tick(watch.settled)

@@ -179,6 +179,11 @@ class World:
                 self.published.append(time.time())
             return new
 
+    def end(self) -> None:
+        """List nothing more: the world is what is listed by now."""
+        with self._lock:
+            del self.items[len(self.published) :]
+
     def retire(self, number: int) -> None:
         """Let an entry's feed drop it: it has its outcome."""
         with self._lock:
