@@ -18,12 +18,12 @@ POINTS = 600  # of a line
 
 
 def draw_timeline(
-    samples: Sequence[tuple[float, int, int, int]], faults: Sequence[Fault], folder: Path
+    samples: Sequence[tuple[float, int, int, int, int]], faults: Sequence[Fault], folder: Path
 ) -> None:
     """Draw a campaign into `chaos.png` and `chaos.svg`.
 
     Args:
-        samples: seconds, entries listed, settled, pending.
+        samples: seconds, entries listed, settled, pending, hints in the queue.
         faults: what struck.
         folder: where the pictures go.
     """
@@ -42,8 +42,10 @@ def draw_timeline(
         entries.plot(times, [s[2] for s in kept], color=BLUE, lw=1.6, label="with an outcome")
         entries.set(title="entries", ylim=0)
         entries.legend()
-        waiting.plot(times, [s[3] for s in kept], color=GREEN, lw=1)
-        waiting.set(title="pending on the ledger", ylim=0)
+        waiting.plot(times, [s[3] for s in kept], color=GREEN, lw=1, label="entries pending")
+        waiting.plot(times, [s[4] for s in kept], color=GREY, lw=1, label="hints in the queue")
+        waiting.set(ylim=0)
+        waiting.legend()
         for row, kind in enumerate(kinds):
             at = [fault.at for fault in faults if fault.kind == kind]
             color = ORANGE if kind in KILLS else BLUE

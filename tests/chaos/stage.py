@@ -35,8 +35,9 @@ class Stage:
 
     @property
     def done(self) -> bool:
-        """Whether every entry of the world has its outcome."""
-        return self.watch.settled == len(self.world.items) and not self.watch.pending
+        """Whether every entry of the world has its outcome, and no hint is left over."""
+        watch = self.watch
+        return watch.settled == len(self.world.items) and not watch.pending and not watch.hints
 
     def tick(self) -> bool:
         """Let the world grow, keep the roles running and look; return False when nothing moves."""

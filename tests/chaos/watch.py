@@ -14,6 +14,8 @@ from world import Item, World
 from worker.model import EntryId
 from worker.store.keys import LIVE, Keys
 
+SAMPLE_S = 0.25
+QUEUE = f"rq:queue:samestory-{LIVE}"
 FIELDS = ("outcome", "stage", "attempts", "running")
 AWAY = (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError)  # loading is one of them
 
@@ -49,10 +51,12 @@ class Watch:
     settled: int = 0
     settled_at: float = field(default_factory=time.monotonic)  # the last one
     pending: int = 0
+    hints: int = 0  # in the queue
     victims: dict[EntryId, Victim] = field(default_factory=dict)
     # kind of the kill, when it was, and how long it took, in seconds
     recoveries: list[tuple[str, float, float]] = field(default_factory=list)
-    samples: list[tuple[float, int, int, int]] = field(default_factory=list)
+    # seconds, entries listed, settled, pending, hints in the queue
+    samples: list[tuple[float, int, int, int, int]] = field(default_factory=list)
     keys: Keys = field(default_factory=lambda: Keys(LIVE))
 
     def publish(self, count: int) -> None:
@@ -65,6 +69,7 @@ class Watch:
         try:
             rows = self.rows(self.open)
             self.pending = int(self.client.zcard(self.keys.pending))
+            self.hints = int(self.client.llen(QUEUE))
         except AWAY:
             return False
         now = time.monotonic()
@@ -80,8 +85,9 @@ class Watch:
                 self.world.retire(self.open.pop(entry_id).number)
                 self.settled += 1
                 self.settled_at = now
-        listed = len(self.world.published)
-        self.samples.append((now - self.started, listed, self.settled, self.pending))
+        seconds, listed = now - self.started, len(self.world.published)
+        if not self.samples or seconds > self.samples[-1][0] + SAMPLE_S:
+            self.samples.append((seconds, listed, self.settled, self.pending, self.hints))
         return True
 
     def rows(self, entry_ids: Iterable[EntryId]) -> dict[EntryId, Row]:
