@@ -10,6 +10,7 @@ Ctrl-C ends the faults and the world's growth; the verdict is then on what was l
 import argparse
 import json
 import random
+import resource
 import shutil
 import signal
 import sys
@@ -41,7 +42,9 @@ def main() -> None:
         context = Context(settings=load_settings(), redis_url=stage.plant.url)
         verdict = judge(context, stage.world)
     figures = _figures(stage, faults, verdict, audit)
-    figures |= {"seconds": round(seconds, 1), "seed": options.seed}
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    figures |= {"seconds": round(seconds, 1), "cpu_s": round(used.ru_utime + used.ru_stime, 1)}
+    figures["seed"] = options.seed
     _keep(stage, faults, home / "trace.json")
     if options.docs:
         from picture import draw_timeline
