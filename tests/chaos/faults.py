@@ -2,20 +2,21 @@
 
 import random
 import signal
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from plant import Plant, descendants, send
-from proxy import Proxy
+from proxy import Fate, Proxy
 from watch import Watch
 
 # Who is killed, in shares. A horse is the cheapest to replace and the likeliest to die.
 KILLS = {
     "horse": 40,
     "worker": 18,  # an RQ worker with its horse
-    "parent": 16,  # an RQ worker alone: its horse becomes an orphan that goes on
+    "parent": 16,  # an RQ worker alone: its horse has to end with it
     "tree": 12,  # a `samestory work` with all its workers and their horses
     "supervisor": 4,  # a `samestory work` alone: its workers have to follow it
     "poller": 6,
@@ -33,6 +34,7 @@ JUMPS_S = (2.0, 20.0)
 DELAYS_S = (2.0, 8.0)
 DELAY_S = 0.2
 REDIS_AWAY_S = (0.1, 3.0)
+FATES = {"dropped reply": Fate.LOST_REPLY, "reset request": Fate.LOST_REQUEST}
 # Requests to be hit: any script, an RQ transaction, the pop of a hint, whatever comes.
 REQUESTS = (b"EVALSHA", b"EVALSHA", b"EXEC", b"MOVE", b"")
 
@@ -83,7 +85,8 @@ class Faults:
         for _, undo in self._undo:
             undo()
         self._undo.clear()
-        self.proxy.quiet()
+        self.proxy.fate = lambda _: Fate.PASS
+        self.proxy.delay_s = 0.0
         self.plant.reset_clocks()
 
     def counts(self) -> dict[str, int]:
@@ -102,10 +105,8 @@ class Faults:
             return self._kill_poller()
         if kind in KILLS:
             return self._kill_work(kind, patient=patient)
-        if kind == "dropped reply":
-            self.proxy.drop.append(self.draw.choice(REQUESTS))
-        elif kind == "reset request":
-            self.proxy.reset.append(self.draw.choice(REQUESTS))
+        if kind in FATES:
+            self._hit(self.draw.choice(REQUESTS), FATES[kind])
         elif kind == "delay":
             self.proxy.delay_s = DELAY_S
             self._later(self.draw.uniform(*DELAYS_S), self._no_delay)
@@ -153,6 +154,15 @@ class Faults:
     def _redis_back(self) -> None:
         self.plant.start_redis()
         self._redis_away = False
+
+    def _hit(self, needle: bytes, fate: Fate) -> None:
+        """Let the next request that holds some bytes meet its fate; an earlier one still waiting is off."""
+        waits = threading.Lock()
+
+        def fate_of(request: bytes) -> Fate:
+            return fate if needle in request and waits.acquire(blocking=False) else Fate.PASS
+
+        self.proxy.fate = fate_of
 
     def _no_delay(self) -> None:
         self.proxy.delay_s = 0.0

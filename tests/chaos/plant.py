@@ -25,6 +25,7 @@ from worker.embedded import server_program
 
 CLOCK = Path(__file__).parent / "clock"
 ROOT = Path(__file__).parents[2]
+sys.path.append(str(ROOT / "tests"))  # for programs: what tests share is beside this folder
 REAP_S = 1.0
 RESTART_S = 0.5  # about what a container takes to come back
 START_S = 30.0

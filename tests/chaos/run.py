@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from faults import KILLS, OTHERS, Faults, schedule
+from proxy import Fate
 from stage import SAY_S, Stage, parser, say, staged
 from verdict import Verdict, judge
 
@@ -111,8 +112,8 @@ def _figures(
         "audit": {"balanced": audit["balanced"], "offences": len(audit["offences"])},
         "outcomes": dict(verdict.outcomes),
         "faults": faults.counts(),
-        "replies_dropped": stage.proxy.dropped,
-        "requests_reset": stage.proxy.resets,
+        "replies_dropped": stage.proxy.seen[Fate.LOST_REPLY],
+        "requests_reset": stage.proxy.seen[Fate.LOST_REQUEST],
     }
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import redis
 from plant import Plant
-from proxy import Proxy
+from proxy import Proxy, proxied
 from watch import Watch
 from world import World, plan
 
@@ -31,7 +31,6 @@ class Stage:
     plant: Plant
     proxy: Proxy
     watch: Watch
-    url: str  # of Redis for the roles: through the proxy
 
     @property
     def done(self) -> bool:
@@ -41,7 +40,7 @@ class Stage:
 
     def tick(self) -> bool:
         """Let the world grow, keep the roles running and look; return False when nothing moves."""
-        self.plant.tend(self.url)
+        self.plant.tend(self.proxy.url)
         self.watch.publish(min(len(self.world.items), self.watch.settled + AHEAD))
         self.watch.look()
         time.sleep(TICK_S)
@@ -68,15 +67,14 @@ def staged(home: Path, options: argparse.Namespace, **settings: float) -> Iterat
         plant = Plant(home, options.supervisors, options.processes, **settings)
         stack.callback(plant.close)
         plant.start_redis()
-        proxy = Proxy(plant.socket)
-        url = stack.enter_context(proxy.running())
+        proxy = stack.enter_context(proxied(plant.url))
         stack.enter_context(world.served())
         added = plant.ask("feeds", "add", *world.feed_urls())
         if added.returncode:
             raise SystemExit(added.stderr)
         client = redis.Redis(unix_socket_path=str(plant.socket), retry=None, protocol=2)
         watch = Watch(client, world)
-        yield Stage(world=world, plant=plant, proxy=proxy, watch=watch, url=url)
+        yield Stage(world=world, plant=plant, proxy=proxy, watch=watch)
 
 
 def parser(description: str, entries: int) -> argparse.ArgumentParser:
