@@ -31,7 +31,7 @@ bench: $(READY)  ## an hour, on a machine with nothing else to do; BENCH="--quic
 chaos: $(READY)  ## 500 kills over 10 000 entries; ENTRIES=1000 KILLS=50 SEED=2 for less; Linux
 	$(BIN)/python tests/chaos/run.py --entries $(or $(ENTRIES),10000) --kills $(or $(KILLS),500) --seed $(or $(SEED),1)
 
-soak: $(READY)  ## two hours: 200 000 entries without faults; ENTRIES=5000 for three minutes; Linux
+soak: $(READY)  ## two hours: 200 000 entries without faults; ENTRIES=5000 for half an hour; Linux
 	$(BIN)/python tests/chaos/soak.py --entries $(or $(ENTRIES),200000) --seed $(or $(SEED),1)
 
 lint: $(READY)
