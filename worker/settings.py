@@ -150,7 +150,7 @@ class WebhookSettings(Section):
     """Events sent to other programs."""
 
     timeout_s: Positive = 10.0
-    attempts: Annotated[int, Field(ge=1, le=16)] = 10  # the 16th wait would be nine hours
+    attempts: Annotated[int, Field(ge=1, le=16)] = 10  # the last wait of 16 attempts is nine hours
 
 
 class LogSettings(Section):

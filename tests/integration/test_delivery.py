@@ -21,6 +21,7 @@ from worker.settings import Settings, load_settings
 from worker.wiring import Context, deliver_steps
 
 Clock = Callable[[], float]
+DRAIN_S = 30.0  # nothing here needs it
 
 
 @pytest.fixture
@@ -38,16 +39,20 @@ def hurried() -> Clock:
 
 @contextmanager
 def delivering(
-    context: Context, *, clock: Clock = time.time, attempts: int = 10, drain_s: float = 5.0
+    context: Context,
+    *,
+    clock: Clock = time.time,
+    attempts: int = 10,
+    once_stopping: Callable[[], object] = lambda: None,
 ) -> Iterator[None]:
-    """Run the deliver role beside the test."""
+    """Run the deliver role beside the test; tell when it knows that it has to end."""
     loop = asyncio.new_event_loop()
     stop = asyncio.Event()
 
     async def main() -> None:
         async with deliver_steps(context) as deliverer:
             hasty = replace(deliverer, clock=clock, attempts=attempts)
-            await DeliverLoop(hasty, drain_s).run(stop)
+            await DeliverLoop(hasty, DRAIN_S).run(stop)
 
     thread = threading.Thread(target=loop.run_until_complete, args=(main(),))
     thread.start()
@@ -55,6 +60,7 @@ def delivering(
         yield
     finally:
         loop.call_soon_threadsafe(stop.set)
+        loop.call_soon_threadsafe(once_stopping)
         thread.join()
         loop.run_until_complete(loop.shutdown_default_executor())
         loop.close()
@@ -312,9 +318,8 @@ def test_deliverer_when_told_to_end_then_finishes_what_is_in_hand(
     under_way, released = threading.Event(), threading.Event()
     receiver.before_answer = lambda _: (under_way.set(), released.wait(30))
     tell(context, "en", 1, 3)
-    with delivering(context):
+    with delivering(context, once_stopping=released.set):
         assert under_way.wait(20)
-        threading.Timer(0.2, released.set).start()
     assert _state(context, name).delivered == len(receiver.received) == 1
     assert not context.client.exists(context.keys.delivering(name))
 
