@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import signal
-import time
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -122,7 +121,8 @@ class PollLoop:
             await self._send_hints()
 
     async def _look(self) -> None:
-        """Pause polling while the server has no room or is unsafe; what is claimed goes on."""
+        """Take Redis's time; pause polling while it has no room or is unsafe."""
+        await asyncio.to_thread(self.context.clock.sync)
         room = await asyncio.to_thread(room_of, self.context.client)
         paused = unsafe(room) or full(room, paused=bool(self._paused))
         if paused and not self._paused:
@@ -134,12 +134,12 @@ class PollLoop:
     async def _keep(self) -> None:
         """Keep what makes this namespace a namespace, should somebody empty the server."""
         await asyncio.to_thread(self.context.index.ensure_fingerprint)
-        await asyncio.to_thread(self.context.following.keep, now=time.time())
+        await asyncio.to_thread(self.context.following.keep, now=self.context.clock())
 
     async def _rejoin(self) -> None:
         """After a clock was set back, no feed waits until it has come there again."""
         feeds = self.context.feeds
-        now = time.time()
+        now = self.context.clock()
         for feed in await asyncio.to_thread(feeds.all):
             if await asyncio.to_thread(feeds.rejoin, feed, now=now):
                 log.warning("feed_polled_in_future", feed=feed.url, ahead_s=feed.polled_at - now)
@@ -150,7 +150,7 @@ class PollLoop:
             return
         lease_s = self.context.settings.ledger.lease_s
         leases = await asyncio.to_thread(
-            self.context.feeds.due, now=time.time(), lease_s=lease_s, limit=free
+            self.context.feeds.due, now=self.context.clock(), lease_s=lease_s, limit=free
         )
         for lease in leases:
             self._polling.add(lease)
@@ -178,14 +178,17 @@ class PollLoop:
     async def _send_hints(self) -> None:
         if self._fetched:
             entry_ids = list(self._fetched)
-            await asyncio.to_thread(self.context.reconciler.send, entry_ids)
+            now = self.context.clock()
+            await asyncio.to_thread(self.context.reconciler.send, entry_ids, now=now)
             del self._fetched[: len(entry_ids)]
 
     async def _reconcile(self) -> None:
-        self._fetch_all(await asyncio.to_thread(self.context.reconciler.run, now=time.time()))
+        self._fetch_all(
+            await asyncio.to_thread(self.context.reconciler.run, now=self.context.clock())
+        )
 
     async def _renew(self) -> None:
-        now, lease_s = time.time(), self.context.settings.ledger.lease_s
+        now, lease_s = self.context.clock(), self.context.settings.ledger.lease_s
         await asyncio.to_thread(self.context.ledger.renew, tuple(self._pages), now=now)
         await asyncio.to_thread(
             self.context.feeds.keep, tuple(self._polling), now=now, lease_s=lease_s
@@ -245,8 +248,17 @@ def work_forever(context: Context) -> None:
     jobs.set_context(context)
     lists = WordLists(context)
     lists.load_new()
+
+    def before_fork() -> None:
+        lists.load_new()
+        context.clock.sync()
+
     worker = HintWorker(
-        context.hints, context.ledger, context.settings.work, before_fork=lists.load_new
+        context.hints,
+        context.ledger,
+        context.settings.work,
+        clock=context.clock,
+        before_fork=before_fork,
     )
     worker.work(logging_level="WARNING")
 
@@ -278,6 +290,7 @@ class DeliverLoop:
         await asyncio.gather(looking, *self._tasks.values(), return_exceptions=True)
 
     async def _look(self, stop: asyncio.Event) -> None:
+        await asyncio.to_thread(self.context.clock.sync)
         for hook in await asyncio.to_thread(self.deliverer.due):
             if hook.webhook_id not in self._tasks:
                 task = asyncio.create_task(self._guarded(hook, stop))

@@ -7,8 +7,12 @@ imports any callable that a job names.
 """
 
 import json
+import math
+import re
+import secrets
 import zlib
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import redis
@@ -28,6 +32,24 @@ _FAILURE_TTL_S = 7 * 86_400  # RQ's own is a year
 _MOST_BYTES = 2**16
 # What is read of a job. RQ would read thirty fields more, of any size.
 _FIELDS = ("data", "origin", "status", "created_at", "enqueued_at")
+
+
+# An id tells of a hint whether it is a new one or told again, and when it was sent (ms).
+_NEW, _AGAIN = "n", "a"
+_HINT_ID = re.compile(rb"([na])([0-9]{13})-[0-9a-f]{8}")
+_HEAD = 200  # ids looked at: more than are told again in a second
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Oldest:
+    """When the oldest hints that wait were sent, in Unix seconds; infinity where none waits.
+
+    Older ones were taken: an entry told of before that, and still on the ledger when its lease has
+    run out, was lost with its worker.
+    """
+
+    new: float
+    again: float  # of those that go before the others
 
 
 class UnreadableJobError(NoSuchJobError):
@@ -114,14 +136,36 @@ class Hints:
         )
 
     @store_errors()
-    def send(self, entry_ids: Sequence[EntryId]) -> None:
-        """Tell the workers of entries. May be lost or doubled without harm."""
+    def send(self, entry_ids: Sequence[EntryId], *, now: float, again: bool = False) -> None:
+        """Tell the workers of entries. May be lost or doubled without harm.
+
+        Args:
+            entry_ids: of the entries.
+            now: Unix seconds, which the id of the job keeps.
+            again: they were told before, and lost; so they go before what waits.
+        """
+        kind = _AGAIN if again else _NEW
         self.queue.enqueue_call(
             WORK_FUNCTION,
             args=(self.namespace, list(entry_ids)),
             result_ttl=0,
             failure_ttl=_FAILURE_TTL_S,
             description="hint",
+            job_id=f"{kind}{1_000 * now:013.0f}-{secrets.token_hex(4)}",
+            at_front=again,
+        )
+
+    @store_errors()
+    def oldest(self) -> Oldest:
+        """Return since when the hints wait that no worker has taken yet. Cost: one round trip."""
+        ids = self.queue.connection.lrange(self.queue.key, 0, _HEAD - 1)
+        times: dict[str, list[float]] = {_NEW: [], _AGAIN: []}
+        for raw in ids:
+            if match := _HINT_ID.fullmatch(raw):
+                times[match[1].decode()].append(int(match[2]) / 1_000)
+        unseen = 0.0 if len(ids) == _HEAD else math.inf  # further back there may be any
+        return Oldest(
+            new=min(times[_NEW], default=unseen), again=min(times[_AGAIN], default=math.inf)
         )
 
     @store_errors()

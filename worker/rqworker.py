@@ -50,6 +50,7 @@ class HintWorker(Worker):
         ledger: Ledger,
         settings: WorkSettings,
         *,
+        clock: Callable[[], float] = time.time,
         before_fork: Callable[[], None] = lambda: None,
     ) -> None:
         """Make a worker under a random name, so that it can restart at once.
@@ -58,6 +59,7 @@ class HintWorker(Worker):
             hints: the queue.
             ledger: where the entries of hints have their leases.
             settings: the limits of a horse, and how long a drain may take.
+            clock: Unix seconds that leases go by.
             before_fork: called in the worker, without limits, before each job; must not raise.
         """
         super().__init__(
@@ -73,6 +75,7 @@ class HintWorker(Worker):
         )
         self._ledger = ledger
         self._settings = settings
+        self._clock = clock
         self._before_fork = before_fork
         self._sweep = Sweep(hints)
         self._drain_until = float("inf")
@@ -106,7 +109,7 @@ class HintWorker(Worker):
             with store_errors():
                 if time.monotonic() < self._drain_until:
                     super().maintain_heartbeats(job, execution)
-                    self._ledger.renew(hinted_at(job), now=time.time())
+                    self._ledger.renew(hinted_at(job), now=self._clock())
                 else:
                     self._end_horse(job)
         except StoreError as e:  # the horse meets it too, and notes it for its entry
@@ -115,7 +118,7 @@ class HintWorker(Worker):
     def _end_horse(self, job: Job) -> None:
         self.kill_horse()
         self.wait_for_horse()
-        entries = self._ledger.hand_back(hinted_at(job), now=time.time())
+        entries = self._ledger.hand_back(hinted_at(job), now=self._clock())
         self.connection.unlink(job.key)  # or RQ would note it as failed
         log.warning("handed_back", entries=entries)
 

@@ -2,7 +2,6 @@
 
 import random
 import secrets
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ from worker.steps.tend import Tender
 from worker.store.boilerplate import Rings
 from worker.store.census import LedgerCensus
 from worker.store.client import connect, require_safe
+from worker.store.clock import RedisClock
 from worker.store.events import Events
 from worker.store.feeds import Feeds
 from worker.store.index import Index
@@ -71,6 +71,11 @@ class Context:
     def client(self) -> redis.Redis:
         """The connection pool of this process."""
         return connect(self.redis_url, timeout_s=self.settings.redis.timeout_s)
+
+    @cached_property
+    def clock(self) -> RedisClock:
+        """The time that everything goes by."""
+        return RedisClock(self.client)
 
     @cached_property
     def keys(self) -> Keys:
@@ -125,11 +130,11 @@ class Context:
         retention_s = max(self.settings.ledger.retention_days * DAY_S, params.window_s)
         return Census(
             ledger=LedgerCensus(self.client, self.keys, lease_s=self.settings.ledger.lease_s),
-            stories=StoryCensus(self.client, self.keys, retention_s=retention_s, clock=time.time),
-            books=StoryBooks(self.client, self.keys, retention_s=retention_s, clock=time.time),
+            stories=StoryCensus(self.client, self.keys, retention_s=retention_s, clock=self.clock),
+            books=StoryBooks(self.client, self.keys, retention_s=retention_s, clock=self.clock),
             index=IndexCensus(self.client, self.keys, params),
             retention_s=retention_s,
-            clock=time.time,
+            clock=self.clock,
         )
 
     @cached_property
@@ -183,6 +188,7 @@ class Context:
         """
         _ = self.scorer  # a wrong model file stops here, not at the first article
         require_safe(self.client)
+        self.clock.sync()
         self.index.ensure_fingerprint()
 
     def ingest(self) -> Ingest:
@@ -194,7 +200,7 @@ class Context:
             boilerplate=self.boilerplate,
             params=self.settings.index.params(),
             policy=self.settings.match.policy(),
-            clock=time.time,
+            clock=self.clock,
         )
 
 
@@ -246,7 +252,7 @@ async def poll_steps(context: Context) -> AsyncIterator[PollSteps]:
                         max_bytes=s.fetch.feed_max_bytes,
                         timeout_s=s.fetch.feed_timeout_s,
                     ),
-                    clock=time.time,
+                    clock=context.clock,
                     draw=random.random,
                 ),
                 pages=Pages(
@@ -256,7 +262,7 @@ async def poll_steps(context: Context) -> AsyncIterator[PollSteps]:
                     max_bytes=s.fetch.page_max_bytes,
                     timeout_s=s.fetch.page_timeout_s,
                     attempts=s.ledger.attempts,
-                    clock=time.time,
+                    clock=context.clock,
                 ),
             )
         finally:
@@ -292,7 +298,7 @@ async def deliver_steps(context: Context) -> AsyncIterator["Deliverer"]:
             token=secrets.token_hex(8),
             lease_s=webhooks.timeout_s + LEASE_MORE_S,
             attempts=webhooks.attempts,
-            clock=time.time,
+            clock=context.clock,
         )
 
 

@@ -7,6 +7,7 @@ import resource
 import shutil
 import subprocess
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -146,7 +147,7 @@ def test_hint_when_its_reply_is_lost_then_is_doubled_and_harmless(
     (entry,) = _entries(1, at=clock())
     cut_off.ledger.claim([entry], now=clock())
     proxy.fate = lambda piece: next(lost, Fate.PASS) if b"PUSH" in piece else Fate.PASS
-    cut_off.hints.send([entry.entry_id])
+    cut_off.hints.send([entry.entry_id], now=time.time())
     assert proxy.seen[Fate.LOST_REPLY] == 1
     assert cut_off.hints.waiting() == 2
     with capture_logs():
@@ -230,7 +231,7 @@ def _work_for_ever(context: Context, clock: Clock, entries: Sequence[Entry]) -> 
     for entry in itertools.cycle(entries):
         context.ledger.claim([entry], now=clock())
         _take_up(context, clock, [entry.entry_id])
-        context.hints.send([entry.entry_id])  # writes something each time
+        context.hints.send([entry.entry_id], now=time.time())  # writes something each time
 
 
 @pytest.mark.parametrize("server", PROGRAMS, indirect=True)

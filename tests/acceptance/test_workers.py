@@ -131,7 +131,7 @@ class Scene:
         ids = list(self.context.ledger.claim(entries, now=time.time()))
         for entry_id in ids:
             self.context.ledger.advance(entry_id, "", now=time.time())
-        self.context.hints.send(ids)
+        self.context.hints.send(ids, now=time.time())
         return ids
 
     def outcome(self, entry_id: EntryId) -> str:

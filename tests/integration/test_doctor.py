@@ -98,14 +98,11 @@ def test_an_index_of_another_make_fails(redis_url: str, context: Context) -> Non
     assert "num_perm is 128 there and 256 here" in check.found
 
 
-@pytest.mark.parametrize(("ahead_s", "grade"), [(2.0, Grade.WARN), (60.0, Grade.FAIL)])
-def test_a_clock_that_is_off_is_noticed(
-    context: Context, monkeypatch: pytest.MonkeyPatch, ahead_s: float, grade: Grade
-) -> None:
-    """Leases need clocks that agree to within half a lease."""
+def test_a_clock_that_is_off_is_noticed(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Times of logs and of the archive are this machine's; leases go by Redis's clock."""
     real = doctor.time
-    monkeypatch.setattr(doctor, "time", lambda: real() + ahead_s)
-    assert by_name(checks(context))["clock"].grade is grade
+    monkeypatch.setattr(doctor, "time", lambda: real() + 2.0)
+    assert by_name(checks(context))["clock"].grade is Grade.WARN
 
 
 def test_an_absent_server_fails_and_the_disk_is_still_looked_at(tmp_path: Path) -> None:

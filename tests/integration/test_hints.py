@@ -116,7 +116,7 @@ def test_hint_when_worked_off_then_entries_have_their_outcome_and_no_job_is_left
 ) -> None:
     """A hint brings its entries to their outcome in a horse, and its job leaves no key."""
     entries = [_claimed(context, "ferry"), _claimed(context, "again")]
-    context.hints.send([entry.entry_id for entry in entries])
+    context.hints.send([entry.entry_id for entry in entries], now=time.time())
     assert context.hints.waiting() == 1
     _work_off(context)
     assert [_outcome(context, entry.entry_id) for entry in entries] == ["attached", "attached"]
@@ -132,7 +132,7 @@ def test_hint_when_a_language_came_up_then_the_worker_has_its_words_before_the_n
     prior_for.cache_clear()
     for name, lists_then in (("færge", 0), ("igen", 1)):  # the first horse takes its list along
         entry = _claimed(context, name, summary=DANISH)
-        context.hints.send([entry.entry_id])
+        context.hints.send([entry.entry_id], now=time.time())
         _work_off(context, before_fork=lists.load_new)
         assert _outcome(context, entry.entry_id) == "attached"
         assert prior_for.cache_info().currsize == lists_then
@@ -148,10 +148,10 @@ def test_word_lists_when_redis_is_gone_then_leave_it_for_another_time(context: C
 def test_hint_when_doubled_then_changes_nothing(context: Context) -> None:
     """A second hint at settled entries is worked off without any effect on the books."""
     entry = _claimed(context, "ferry")
-    context.hints.send([entry.entry_id])
+    context.hints.send([entry.entry_id], now=time.time())
     _work_off(context)
     counts, row = context.ledger.counts(), context.ledger.row(entry.entry_id)
-    context.hints.send([entry.entry_id, entry.entry_id])
+    context.hints.send([entry.entry_id, entry.entry_id], now=time.time())
     _work_off(context)
     assert (context.ledger.counts(), context.ledger.row(entry.entry_id)) == (counts, row)
     assert _job_keys(context) == []
@@ -169,7 +169,7 @@ def test_job_when_it_names_another_function_then_is_not_run_and_the_next_one_is(
     argument = f"touch {trace}" if function == "os.system" else f"open({str(trace)!r}, 'w')"
     put_job(context.client, "intruder", function, argument)
     push(context.client, "intruder")
-    context.hints.send([entry.entry_id])
+    context.hints.send([entry.entry_id], now=time.time())
     _work_off(context, checks=checks)
     assert not trace.exists()
     assert _outcome(context, entry.entry_id) == "attached"
@@ -209,10 +209,10 @@ def test_callbacks_webhooks_and_dependents_of_a_job_do_not_exist(
 def test_jobs_that_cannot_be_read_never_stop_a_worker(context: Context) -> None:
     """Popped one after the other between good hints, each is passed over, and the last hint done."""
     entries = [_claimed(context, str(number)) for number in range(2)]
-    context.hints.send([entries[0].entry_id])
+    context.hints.send([entries[0].entry_id], now=time.time())
     for job_id in put_unreadable(context.client):
         push(context.client, job_id)
-    context.hints.send([entries[1].entry_id])
+    context.hints.send([entries[1].entry_id], now=time.time())
     _work_off(context, checks=False)
     assert [_outcome(context, entry.entry_id) for entry in entries] == ["attached", "attached"]
     Sweep(context.hints).leavings()
@@ -238,17 +238,17 @@ def test_job_when_its_hash_becomes_rubbish_while_it_runs_then_the_next_one_is_do
     monkeypatch.setattr("worker.steps.ingest.prepare", spoil)
     for kind in ("status", "type"):
         spoilt, entry = _claimed(context, "spoilt"), _claimed(context, kind)
-        context.hints.send([spoilt.entry_id])
+        context.hints.send([spoilt.entry_id], now=time.time())
         worker = HintWorker(context.hints, context.ledger, WorkSettings())
         worker.work(burst=True, max_jobs=1, logging_level="CRITICAL")
-        context.hints.send([entry.entry_id])
+        context.hints.send([entry.entry_id], now=time.time())
         _work_off(context)
         assert _outcome(context, entry.entry_id) in {"attached", "duplicate"}
 
 
 def test_hint_is_json_and_everything_that_rq_keeps_of_it_has_an_end(context: Context) -> None:
     """No pickle goes to Redis, and of a failed hint nothing is left after a week, of a worker sooner."""
-    context.hints.send([EntryId("0" * 16)])
+    context.hints.send([EntryId("0" * 16)], now=time.time())
     (key,) = _job_keys(context)
     data = zlib.decompress(context.client.hget(key, "data") or b"")
     assert json.loads(data) == ["worker.jobs.work", None, ["live", ["0" * 16]], {}]
@@ -269,7 +269,7 @@ def test_worker_logs_no_arguments(context: Context, tmp_path: Path) -> None:
     logger.addHandler(handler)
     secret = EntryId("s3cr3t")
     jobs.set_context(replace(context, namespace="elsewhere"))
-    context.hints.send([secret])
+    context.hints.send([secret], now=time.time())
     HintWorker(context.hints, context.ledger, WorkSettings()).work(burst=True, logging_level="INFO")
     jobs.set_context(context)
     logger.removeHandler(handler)
@@ -293,7 +293,7 @@ def test_worker_listens_on_one_queue_under_a_name_of_its_own_and_takes_no_comman
 
 def test_hint_at_what_is_not_on_the_ledger_does_nothing(context: Context) -> None:
     """Ids that nobody claimed, as after a lost server, leave no trace."""
-    context.hints.send([EntryId("0" * 16)])
+    context.hints.send([EntryId("0" * 16)], now=time.time())
     _work_off(context)
     assert context.ledger.counts() == {"pending": 0, "held": 0}
 
@@ -312,7 +312,7 @@ def hurried(context: Context, redis_url: str) -> Iterator[Context]:
 
 def _is_killed_by_the_kernel_and_given_up(context: Context, entry_id: EntryId) -> None:
     """Work an entry off twice; the first horse must die, the second time finds it once too often."""
-    context.hints.send([entry_id])
+    context.hints.send([entry_id], now=time.time())
     _work_off(context, WorkSettings(cpu_s=1))
     (killed,) = context.hints.queue.failed_job_registry.get_job_ids()
     result = context.hints.queue.fetch_job(killed).latest_result()
@@ -360,12 +360,12 @@ def test_entry_when_it_hogs_memory_then_gets_an_error_instead_and_is_given_up(
     """Beyond its limit a horse gets no memory; the attempt fails, and after the last one the entry."""
     monkeypatch.setattr("worker.steps.ingest.prepare", lambda *_: bytearray(4 * 2**30))
     entry = _claimed(hurried, "hog")
-    hurried.hints.send([entry.entry_id])
+    hurried.hints.send([entry.entry_id], now=time.time())
     _work_off(hurried, WorkSettings(memory_mb=256))
     row = hurried.ledger.row(entry.entry_id)
     assert row is not None
     assert (row.outcome, row.error) == ("", "MemoryError: ")
-    hurried.hints.send([entry.entry_id])
+    hurried.hints.send([entry.entry_id], now=time.time())
     _work_off(hurried)
     row = hurried.ledger.row(entry.entry_id)
     assert row is not None
@@ -383,7 +383,7 @@ def test_lease_of_another_worker_is_respected(context: Context) -> None:
     """A hint at an entry that somebody is busy with leaves it to them."""
     entry = _claimed(context, "ferry")
     assert isinstance(context.ledger.start(entry.entry_id, WORK, now=time.time()), Started)
-    context.hints.send([entry.entry_id])
+    context.hints.send([entry.entry_id], now=time.time())
     _work_off(context)
     assert _outcome(context, entry.entry_id) == ""
     assert context.ledger.settle(entry.entry_id, Outcome.REJECTED, reason="x") == "rejected"

@@ -1,10 +1,12 @@
 """Reconcile: what was left lying is hinted at again, on its own if it was tried before."""
 
 import json
+import math
 import zlib
 
 from structlog.testing import capture_logs
 
+from worker.hints import Oldest
 from worker.model import EntryId
 from worker.store.ledger import WORK, Started
 from worker.testing import Clock, an_entry
@@ -50,3 +52,38 @@ def test_entry_is_hinted_at_once_a_lease(context: Context) -> None:
         for _ in range(3):
             context.reconciler.run(now=clock())
     assert list(map(sorted, _hinted(context))) == [sorted(entry_ids)]
+
+
+def test_entry_whose_hint_still_waits_is_not_hinted_at_again(context: Context) -> None:
+    """In a queue longer than a lease each entry is told of once, not once a lease."""
+    clock = Clock()
+    first = _waiting(context, clock, "first")
+    context.reconciler.send(first, now=clock())
+    clock.move(1)
+    second = _waiting(context, clock, "second")
+    context.reconciler.send(second, now=clock())
+    clock.move(LEASE_S + 1)
+    with capture_logs():
+        context.reconciler.run(now=clock())
+        assert _hinted(context) == [first, second]
+        context.client.lpop(context.hints.queue.key)  # a worker took it, and died
+        clock.move(LEASE_S + 1)
+        context.reconciler.run(now=clock())
+        assert _hinted(context) == [first, second]  # told again, before what waits
+        context.client.lpop(context.hints.queue.key)
+        clock.move(LEASE_S + 1)
+        context.reconciler.run(now=clock())
+    assert _hinted(context) == [first, second]
+
+
+def test_ids_of_jobs_that_are_no_hints_of_ours_hide_no_entry(context: Context) -> None:
+    """Whoever may write to the queue cannot make reconcile wait for a hint that is none."""
+    clock = Clock()
+    entry_ids = _waiting(context, clock, "one")
+    clock.move(LEASE_S + 1)
+    context.client.rpush(context.hints.queue.key, "n00000000000zz-00000000", b"\xff", "x")
+    assert context.hints.oldest() == Oldest(new=math.inf, again=math.inf)
+    with capture_logs():
+        context.reconciler.run(now=clock())
+    assert context.client.lindex(context.hints.queue.key, 0).startswith(b"a1800000011000-")
+    assert context.client.hget(context.keys.entry(entry_ids[0]), "again") == b"1"

@@ -64,7 +64,7 @@ def test_start_when_jobs_cannot_be_read_then_takes_them_out_of_everything_and_ke
     reasons = put_unreadable(context.client)
     for job_id in reasons:
         _put_everywhere(context, job_id)
-    context.hints.send([EntryId("0" * 16)])
+    context.hints.send([EntryId("0" * 16)], now=time.time())
     (good,) = (raw for raw in context.client.lrange(QUEUE, -1, -1))
     sweep.everything()
     assert _members(context) == {good}
@@ -140,7 +140,7 @@ def test_list_or_registry_of_another_type_is_deleted_at_the_start(
     for key in (QUEUE, INTERMEDIATE, STARTED, "rq:failed:samestory-live"):
         context.client.set(key, "no such thing")
     sweep.everything()
-    context.hints.send([EntryId("0" * 16)])
+    context.hints.send([EntryId("0" * 16)], now=time.time())
     assert context.hints.waiting() == 1
 
 

@@ -1,6 +1,5 @@
 """quarantine: entries that failed too often, kept for a person to look at."""
 
-import time
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -97,7 +96,7 @@ def drop(ctx: typer.Context, entries: Entries, namespace: Namespace = LIVE) -> N
 
 
 def _release(context: Context, ids: Sequence[EntryId], *, drop: bool) -> int:
-    now = time.time()
+    now = context.clock()
     return sum(context.ledger.release(one, now=now, drop=drop) for one in ids)
 
 

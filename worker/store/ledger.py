@@ -5,6 +5,7 @@ under SIGKILL), and an entry still ends in exactly one outcome. Each method is o
 and may run twice.
 """
 
+import math
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -146,7 +147,10 @@ class Ledger:
 
         Returns: False when that lease is another one's by now, or the entry has its outcome.
         """
-        fields: Fields = {"stage": WORK, "attempts": 0, "page": page, "error": "", "trace": ""}
+        fields: Fields = {
+            "stage": WORK, "attempts": 0, "page": page, "told": now, "again": 0,
+            "error": "", "trace": "",
+        }  # fmt: skip
         return self._note(entry_id, now + self._lease_s, fields, token)
 
     def defer(
@@ -218,8 +222,17 @@ class Ledger:
         arguments = {"now": now, "lease": self._lease_s, "ids": list(entry_ids)}
         return int(self._scripts.run("hand_back", keys, arguments))
 
-    def overdue(self, *, now: float, limit: int) -> tuple[Overdue, ...]:
-        """Return entries whose lease ran out, leased again for the caller."""
+    def overdue(
+        self, *, now: float, limit: int, told_since: tuple[float, float] = (math.inf, math.inf)
+    ) -> tuple[Overdue, ...]:
+        """Return entries whose lease ran out, leased again for the caller.
+
+        Args:
+            now: Unix seconds.
+            limit: leases looked at.
+            told_since: when the oldest hints were sent that wait, new ones and those told again.
+                What they tell of is leased again and not returned.
+        """
         found = self._scripts.run(
             "overdue",
             [self._keys.pending],
@@ -228,6 +241,7 @@ class Ledger:
                 "lease": self._lease_s,
                 "limit": limit,
                 "entry_prefix": self._keys.entry_prefix,
+                "told_since": told_since,
             },
         )
         return tuple(

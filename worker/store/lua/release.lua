@@ -8,12 +8,12 @@ if redis.call('ZREM', KEYS[4], a.id) == 0 then return 0 end
 redis.call('HINCRBY', KEYS[3], 'quarantined', -1)
 if a.drop then
   redis.call('HSET', KEYS[1], 'outcome', 'rejected', 'reason', 'dropped', 'stage', 'done')
-  redis.call('HDEL', KEYS[1], 'summary', 'running', 'token', 'error', 'trace')
+  redis.call('HDEL', KEYS[1], 'summary', 'running', 'token', 'told', 'again', 'error', 'trace')
   redis.call('EXPIRE', KEYS[1], a.ttl)
   redis.call('HINCRBY', KEYS[3], 'rejected', 1)
   redis.call('HINCRBY', KEYS[3], 'rejected:dropped', 1)
 else
-  redis.call('HDEL', KEYS[1], 'outcome', 'reason', 'token', 'error', 'trace')
+  redis.call('HDEL', KEYS[1], 'outcome', 'reason', 'token', 'told', 'again', 'error', 'trace')
   redis.call('HSET', KEYS[1], 'attempts', 0)
   redis.call('ZADD', KEYS[2], a.now, a.id)
 end

@@ -22,7 +22,7 @@ if a.outcome == 'attached' then
   end
   redis.call('DEL', KEYS[1])
 else
-  redis.call('HDEL', KEYS[1], 'summary', 'running', 'token', 'error', 'trace')
+  redis.call('HDEL', KEYS[1], 'summary', 'running', 'token', 'told', 'again', 'error', 'trace')
 end
 redis.call('HSET', KEYS[1], unpack(settled))
 redis.call('EXPIRE', KEYS[1], a.ttl)
