@@ -91,14 +91,14 @@ def test_poll_when_redis_leaves_and_comes_back_then_goes_on(home: Path, folder: 
 
 
 @pytest.mark.parametrize(
-    "role",
+    "arguments",
     [("poll",), ("work",), ("web",), ("deliver",), ("run", "--feeds", "http://127.0.0.1:9/feed")],
 )
 def test_role_when_told_to_end_while_it_waits_for_redis_then_ends_cleanly(
-    home: Path, nowhere: str, role: tuple[str, ...]
+    home: Path, nowhere: str, arguments: tuple[str, ...]
 ) -> None:
     """SIGTERM is obeyed before Redis was ever there, with the status of a clean end."""
-    with role(home, nowhere, *role) as process:
+    with role(home, nowhere, *arguments) as process:
         until(lambda: "waiting for" in _log(home))
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=10) == 0
@@ -218,6 +218,7 @@ def test_server_when_full_then_nobody_writes_until_there_is_room_and_nothing_is_
     assert '"child": "poll"' not in _log(home)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("server", PROGRAMS, indirect=True)
 def test_poll_when_redis_hangs_then_waits_and_goes_on_and_can_be_ended(
     home: Path, site: Site, server: OwnServer
