@@ -4,10 +4,12 @@ It takes up hints one by one, each in a horse (a forked process) with limits, an
 the leases of the entries hinted at. It never decides an entry's fate: that is on the ledger.
 """
 
+import contextlib
 import signal
 import time
 from collections.abc import Callable
 
+import redis
 import structlog
 from rq import Queue, Worker
 from rq.exceptions import StopRequested
@@ -17,6 +19,7 @@ from rq.serializers import JSONSerializer
 from rq.utils import now
 from rq.worker import WorkerStatus
 
+from worker.core.retry import LONGEST_BACK_OFF_S, back_offs
 from worker.errors import StoreError
 from worker.hints import HintJob, HintQueue, Hints, hinted_at
 from worker.limits import allow_cpu, die_with, limit_memory, no_core_file
@@ -27,6 +30,7 @@ from worker.sweep import Sweep
 
 log = structlog.get_logger()
 
+_LOST = (redis.ConnectionError, redis.TimeoutError)
 _WORKER_TTL_S = 30  # RQ adds a minute to it
 _SWEEP_S = 5
 # RQ counts it in whole seconds. A lease of 3 s or more is then renewed three times, and a drain
@@ -41,8 +45,7 @@ class HintWorker(Worker):
     # that died unseen is found out after the second. RQ's own figures are 405 and 415.
     dequeue_timeout = 2
     connection_timeout = 4
-    # Between two attempts to reach Redis; RQ's own is 60.
-    max_connection_wait_time = 4.0
+    max_connection_wait_time = LONGEST_BACK_OFF_S  # RQ's own is 60
 
     def __init__(
         self,
@@ -81,6 +84,28 @@ class HintWorker(Worker):
         self._drain_until = float("inf")
 
     # --- its horses ---
+
+    def execute_job(self, job: Job, queue: Queue) -> None:
+        """Run a job. When Redis is lost meanwhile, wait for it: RQ would end the worker."""
+        try:
+            super().execute_job(job, queue)
+        except _LOST as e:
+            log.error("redis_unreachable", error=str(e))
+            if self.horse_pid:
+                self.kill_horse()
+                self.wait_for_horse()
+            self.executions.clear()
+            self._wait_for_redis()
+
+    def _wait_for_redis(self) -> None:
+        """Return when Redis answers, or when told to stop."""
+        for wait_s in back_offs():
+            if self._stop_requested:
+                raise StopRequested
+            with contextlib.suppress(*_LOST):
+                self.connection.ping()
+                return
+            time.sleep(wait_s)
 
     def fork_work_horse(self, job: Job, queue: Queue) -> None:
         """Let the owner prepare what this horse and all later ones share, then fork."""
@@ -134,6 +159,11 @@ class HintWorker(Worker):
 
     def subscribe(self) -> None:
         """Take no commands: RQ's channel lets whoever may publish end workers and horses."""
+
+    def register_death(self) -> None:
+        """Say that this worker is gone; without Redis, its key says so when it expires."""
+        with contextlib.suppress(*_LOST):
+            super().register_death()  # type: ignore[no-untyped-call]
 
     # --- signals ---
 

@@ -17,7 +17,6 @@ from rq.exceptions import NoSuchJobError
 from rq.job import Job
 
 from worker.hints import HintJob, Hints, UnreadableJobError, short_fields
-from worker.store.client import store_errors
 from worker.store.keys import Keys
 
 log = structlog.get_logger()
@@ -34,7 +33,7 @@ _KEPT_CHARACTERS = 200
 
 
 class Sweep:
-    """The sweep of one queue."""
+    """The sweep of one queue. Raises redis-py's own errors, which RQ's loop waits out."""
 
     def __init__(self, hints: Hints) -> None:
         queue = hints.queue
@@ -54,7 +53,6 @@ class Sweep:
             queue.ready_job_registry.key,
         )
 
-    @store_errors()
     def everything(self) -> None:
         """Look at every list and registry of the queue: the check at a worker's start."""
         for key, kind in self._kinds():
@@ -65,7 +63,6 @@ class Sweep:
             self._look_through(key)
         self.leavings()
 
-    @store_errors()
     def leavings(self) -> None:
         """Look at what workers have in hand, and forget what is past."""
         self._look_through(self._lists[1])

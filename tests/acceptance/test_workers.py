@@ -399,7 +399,8 @@ def test_worker_when_redis_is_killed_and_comes_back_then_is_at_work_again(
         entries = scene.hint("flood")
         scene.held("started")
     scene.server.kill()
-    until(lambda: "redis_failed" in scene.log() or "could not connect" in scene.log() or "leases_not" in scene.log(), 60)  # fmt: skip
+    told = "leases_not_renewed" if busy else "could not connect"
+    until(lambda: told in scene.log(), timeout_s=60)
     scene.server.start()
     if busy:
         scene.open("started")
@@ -435,12 +436,28 @@ def test_worker_when_redis_hangs_then_is_at_work_again_when_it_answers(scene: Sc
     assert scene.restarts() <= 1
 
 
+@pytest.mark.parametrize("busy", [False, True], ids=["idle", "busy"])
+def test_worker_when_told_to_end_while_redis_is_away_then_ends_cleanly(
+    scene: Scene, *, busy: bool
+) -> None:
+    """It waits neither for Redis nor, longer than its drain time, for a horse that waits for Redis."""
+    worker = scene.start("--set=work.drain_s=1", "work", "--single")
+    if busy:
+        scene.close("started")
+        scene.hint("flood")
+        scene.held("started")
+    scene.server.kill()
+    worker.terminate()
+    assert worker.wait(timeout=60) == 0
+    assert "Traceback" not in scene.log()
+
+
 # --- supervised -------------------------------------------------------------------------------
 
 
-def test_supervisor_starts_again_what_ended_whatever_its_status_was(home_log: Path) -> None:
+def test_supervisor_starts_again_what_ended_whatever_its_status_was(tmp_path: Path) -> None:
     """Also status 0, which is what RQ's worker gives when it cannot go on; later each time."""
-    with home_log.open("w") as log, capture_logs() as told:
+    with (tmp_path / "log").open("w") as log, capture_logs() as told:
         supervisor = Supervisor([], dict(os.environ), log=log)
         supervisor.add("good", ["--version"])
         supervisor.add("bad", ["no-such-command"])
@@ -454,9 +471,3 @@ def test_supervisor_starts_again_what_ended_whatever_its_status_was(home_log: Pa
     assert {(e["child"], e["status"]) for e in told} == {("good", 0), ("bad", 2)}
     waits = [e["restart_in_s"] for e in told if e["child"] == "good"]
     assert waits[:2] == [0.5, 1.0]
-
-
-@pytest.fixture
-def home_log(tmp_path: Path) -> Path:
-    """A file for what children say."""
-    return tmp_path / "log"
