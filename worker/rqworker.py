@@ -90,7 +90,7 @@ class HintWorker(Worker):
         try:
             super().execute_job(job, queue)
         except _LOST as e:
-            log.error("redis_unreachable", error=str(e))
+            log.error("redis_failed", error=str(e))
             if self.horse_pid:
                 self.kill_horse()
                 self.wait_for_horse()
