@@ -258,6 +258,7 @@ def work_forever(context: Context) -> None:
         context.ledger,
         context.settings.work,
         clock=context.clock,
+        reconcile=lambda: context.reconciler.hint_again(now=context.clock()),
         before_fork=before_fork,
     )
     worker.work(logging_level="WARNING")

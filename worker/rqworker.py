@@ -32,7 +32,7 @@ log = structlog.get_logger()
 
 _LOST = (redis.ConnectionError, redis.TimeoutError)
 _WORKER_TTL_S = 30  # RQ adds a minute to it
-_SWEEP_S = 5
+_SWEEP_S = 2
 # RQ counts it in whole seconds. A lease of 3 s or more is then renewed three times, and a drain
 # ends within a second of its deadline. Renewing takes two round trips.
 _MONITOR_S = 1
@@ -54,6 +54,7 @@ class HintWorker(Worker):
         settings: WorkSettings,
         *,
         clock: Callable[[], float] = time.time,
+        reconcile: Callable[[], None] = lambda: None,
         before_fork: Callable[[], None] = lambda: None,
     ) -> None:
         """Make a worker under a random name, so that it can restart at once.
@@ -63,6 +64,7 @@ class HintWorker(Worker):
             ledger: where the entries of hints have their leases.
             settings: the limits of a horse, and how long a drain may take.
             clock: Unix seconds that leases go by.
+            reconcile: takes up what others left lying; called every second or two.
             before_fork: called in the worker, without limits, before each job; must not raise.
         """
         super().__init__(
@@ -79,6 +81,7 @@ class HintWorker(Worker):
         self._ledger = ledger
         self._settings = settings
         self._clock = clock
+        self._reconcile = reconcile
         self._before_fork = before_fork
         self._sweep = Sweep(hints)
         self._drain_until = float("inf")
@@ -135,6 +138,7 @@ class HintWorker(Worker):
                 if time.monotonic() < self._drain_until:
                     super().maintain_heartbeats(job, execution)
                     self._ledger.renew(hinted_at(job), now=self._clock())
+                    self._reconcile()
                 else:
                     self._end_horse(job)
         except StoreError as e:  # the horse meets it too, and notes it for its entry
@@ -151,10 +155,15 @@ class HintWorker(Worker):
 
     def run_maintenance_tasks(self) -> None:
         """Sweep, instead of RQ's maintenance: everything at the start, later what is in hand."""
-        if self.last_cleaned_at is None:
-            self._sweep.everything()
-        else:
-            self._sweep.leavings()
+        try:
+            if self.last_cleaned_at is None:
+                self._sweep.everything()
+            else:
+                self._sweep.leavings()
+                self._reconcile()
+        except StoreError as e:  # RQ waits for a Redis that is away in a moment, by itself
+            log.warning("sweep_failed", error=str(e))
+            return
         self.last_cleaned_at = now()  # type: ignore[assignment] # RQ declares None alone
 
     def subscribe(self) -> None:

@@ -88,9 +88,9 @@ def _told(context: Context, attached: Mapping[ArticleId, list[Item]], verdict: V
 def _members(context: Context, attached: Mapping[ArticleId, list[Item]], verdict: Verdict) -> None:
     """Check that every article is a member of exactly one story."""
     found: Counter[str] = Counter()
-    for lang in context.stories.languages():
-        for story in context.census.stories(lang):
-            found.update(story.members)
+    for story in context.stories.newest(limit=len(attached) + STEP):
+        members = context.stories.members(story.story_id)
+        found.update(article.article_id for article in members)
     for article, times in found.items():
         if times > 1:
             verdict.doubled.append(f"article {article} is a member of {times} stories")

@@ -87,3 +87,18 @@ def test_ids_of_jobs_that_are_no_hints_of_ours_hide_no_entry(context: Context) -
         context.reconciler.run(now=clock())
     assert context.client.lindex(context.hints.queue.key, 0).startswith(b"a1800000011000-")
     assert context.client.hget(context.keys.entry(entry_ids[0]), "again") == b"1"
+
+
+def test_worker_takes_up_what_waits_for_work_and_leaves_pages_to_the_poller(
+    context: Context,
+) -> None:
+    """While no poller lives, entries of dead workers are hinted at all the same."""
+    clock = Clock()
+    work = _waiting(context, clock, "work")
+    page = an_entry("page")
+    context.ledger.claim([page], now=clock())
+    clock.move(LEASE_S + 1)
+    with capture_logs():
+        context.reconciler.hint_again(now=clock())
+        assert _hinted(context) == [work]
+        assert context.reconciler.run(now=clock()) == (page.entry_id,)

@@ -223,13 +223,19 @@ class Ledger:
         return int(self._scripts.run("hand_back", keys, arguments))
 
     def overdue(
-        self, *, now: float, limit: int, told_since: tuple[float, float] = (math.inf, math.inf)
+        self,
+        *,
+        now: float,
+        limit: int,
+        stage: str = "",
+        told_since: tuple[float, float] = (math.inf, math.inf),
     ) -> tuple[Overdue, ...]:
         """Return entries whose lease ran out, leased again for the caller.
 
         Args:
             now: Unix seconds.
             limit: leases looked at.
+            stage: only entries of this one; empty for all.
             told_since: when the oldest hints were sent that wait, new ones and those told again.
                 What they tell of is leased again and not returned.
         """
@@ -240,6 +246,7 @@ class Ledger:
                 "now": now,
                 "lease": self._lease_s,
                 "limit": limit,
+                "stage": stage,
                 "entry_prefix": self._keys.entry_prefix,
                 "told_since": told_since,
             },
