@@ -19,7 +19,7 @@ from rq.serializers import JSONSerializer
 from rq.utils import now
 from rq.worker import WorkerStatus
 
-from worker.core.retry import LONGEST_BACK_OFF_S, back_offs
+from worker.core.retry import FIRST_S, LONGEST_BACK_OFF_S, back_offs
 from worker.errors import StoreError
 from worker.hints import HintJob, HintQueue, Hints, hinted_at
 from worker.limits import allow_cpu, die_with, limit_memory, no_core_file
@@ -143,6 +143,11 @@ class HintWorker(Worker):
                     self._end_horse(job)
         except StoreError as e:  # the horse meets it too, and notes it for its entry
             log.warning("leases_not_renewed", error=str(e))
+
+    def handle_work_horse_killed(self, job: Job, *_: object) -> None:
+        """Let others have what a horse that died left, at once; its page may be why, so it waits."""
+        with contextlib.suppress(StoreError):  # or when the leases end
+            self._ledger.hand_back(hinted_at(job), now=self._clock(), back_off_s=FIRST_S)
 
     def _end_horse(self, job: Job) -> None:
         self.kill_horse()

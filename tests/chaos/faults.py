@@ -1,5 +1,6 @@
 """Seeded faults, due by progress and not by time, so that each of them strikes while there is work."""
 
+import math
 import random
 import signal
 import threading
@@ -78,6 +79,11 @@ class Faults:
             self.struck.append(struck)
             self.due.pop()
             self._waits_since = 0.0
+
+    @property
+    def next_at(self) -> float:
+        """The progress at which the next fault is due; infinity with none left."""
+        return self.due[-1][0] if self.due else math.inf
 
     def end(self) -> None:
         """Undo everything at once, and strike no more."""

@@ -79,7 +79,7 @@ def _run(stage: Stage, options: argparse.Namespace) -> Faults:
     faults = Faults(stage.plant, stage.proxy, stage.watch, due, draw)
     signal.signal(signal.SIGINT, lambda *_: (due.clear(), stage.world.end()))
     watch, said = stage.watch, time.monotonic()
-    while not stage.done and stage.tick():
+    while not stage.done and stage.tick(faults.next_at):
         faults.tick(watch.settled)
         if time.monotonic() - said > SAY_S:
             said = time.monotonic()

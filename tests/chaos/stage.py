@@ -1,6 +1,7 @@
 """What a campaign and a soak have in common: a world, a plant behind a proxy, and the watch over both."""
 
 import argparse
+import math
 import signal
 import sys
 import time
@@ -38,10 +39,14 @@ class Stage:
         watch = self.watch
         return watch.settled == len(self.world.items) and not watch.pending and not watch.hints
 
-    def tick(self) -> bool:
-        """Let the world grow, keep the roles running and look; return False when nothing moves."""
+    def tick(self, until: float = math.inf) -> bool:
+        """Let the world grow, keep the roles running and look; return False when nothing moves.
+
+        The world grows to AHEAD entries beyond ``until`` at most: no fault comes when all is done.
+        """
         self.plant.tend(self.proxy.url)
-        self.watch.publish(min(len(self.world.items), self.watch.settled + AHEAD))
+        ahead = min(self.watch.settled, until) + AHEAD
+        self.watch.publish(int(min(len(self.world.items), ahead)))
         self.watch.look()
         time.sleep(TICK_S)
         if time.monotonic() - self.watch.settled_at < STALL_S:

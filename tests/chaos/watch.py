@@ -135,5 +135,7 @@ class Watch:
         rows = self.rows(entry_ids)
         left = {i: row for i, row in rows.items() if not row.outcome and i in self.open}
         for entry_id, row in left.items():
-            self.victims.setdefault(entry_id, Victim(at, kind, row.stage, row.attempts))
+            if earlier := self.victims.get(entry_id):  # another one had it in hand already
+                self.recoveries.append((earlier.kind, earlier.at - self.started, at - earlier.at))
+            self.victims[entry_id] = Victim(at, kind, row.stage, row.attempts)
         return len(left)

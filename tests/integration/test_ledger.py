@@ -273,6 +273,25 @@ def test_handed_back_entries_are_due_at_once_and_deferred_ones_wait_on(context: 
     assert _balanced(context)
 
 
+def test_what_a_dead_worker_had_in_hand_backs_off_and_the_rest_of_its_batch_does_not(
+    context: Context,
+) -> None:
+    """The page in work may be what killed it: its attempts span half a minute, not a moment."""
+    clock = Clock()
+    poison, other = entries = [an_entry(name) for name in "ab"]
+    context.ledger.claim(entries, now=clock())
+    ids = [entry.entry_id for entry in entries]
+    for wait_s in (2.0, 4.0, 8.0):
+        _started(context, poison.entry_id, FETCH, clock)
+        context.ledger.hand_back(ids, now=clock(), back_off_s=2.0)
+        assert (poison.entry_id, FETCH) not in _overdue(context, clock)
+        clock.move(wait_s)
+        assert (poison.entry_id, FETCH) in _overdue(context, clock)
+    context.ledger.renew([other.entry_id], now=clock())
+    context.ledger.hand_back([other.entry_id], now=clock(), back_off_s=2.0)
+    assert (other.entry_id, FETCH) in _overdue(context, clock)
+
+
 def test_renewing_never_brings_a_later_attempt_forward(context: Context) -> None:
     """A batch is renewed whole, and one of its entries may wait for its next attempt by then."""
     clock, entry = Clock(), an_entry("one")

@@ -213,13 +213,26 @@ class Ledger:
         if due:
             self._client.zadd(self._keys.pending, due, xx=True, gt=True)
 
-    def hand_back(self, entry_ids: Sequence[EntryId], *, now: float) -> int:
+    def hand_back(
+        self, entry_ids: Sequence[EntryId], *, now: float, back_off_s: float = 0.0
+    ) -> int:
         """End the leases of entries that a worker will not finish: they are due at once.
+
+        Args:
+            entry_ids: of the entries.
+            now: Unix seconds.
+            back_off_s: where the work itself may be to blame, the one that was being worked on
+                waits for this after its first attempt, and twice as long after each further one.
 
         Returns: how many. Those with an outcome, or waiting longer for an attempt, are left alone.
         """
         keys = [self._keys.pending, *(self._keys.entry(entry_id) for entry_id in entry_ids)]
-        arguments = {"now": now, "lease": self._lease_s, "ids": list(entry_ids)}
+        arguments = {
+            "now": now,
+            "lease": self._lease_s,
+            "ids": list(entry_ids),
+            "back_off": back_off_s,
+        }
         return int(self._scripts.run("hand_back", keys, arguments))
 
     def overdue(
