@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,8 +11,9 @@ from pathlib import Path
 
 import pytest
 import redis
+from conftest import until
 from outlet import OPERA, QUAKE
-from program import ask, environment, furnish
+from program import ask, command, environment, furnish
 
 from worker.embedded import EmbeddedRedis
 
@@ -205,3 +208,35 @@ def test_replay_when_called_wrongly_then_says_so_and_exits_with_2(
     assert said in answer.stderr
     assert "Traceback" not in answer.stderr
     assert answer.returncode == 2
+
+
+def test_replay_when_killed_and_run_again_then_ends_as_if_it_had_not_been(home: Home) -> None:
+    """SIGKILL in the middle leaves what was done; the second run does the rest, and no part twice."""
+    day = "2026-03-01T{:02}:{:02}:{:02}Z"
+    records = [
+        {
+            "id": at, "ts": day.format(at // 3_600, at // 60 % 60, at % 60), "source": f"s{at % 7}",
+            "text": f"{(QUAKE, OPERA, SALMON)[at % 3]} Report number {at} of the day ends here.",
+        }
+        for at in range(600)
+    ]  # fmt: skip
+    (home.path / "long.jsonl").write_text("\n".join(map(json.dumps, records)))
+    named = ("replay", "long.jsonl", "--workers", "1", "--out")
+    process = subprocess.Popen(
+        command(*named, "cut.jsonl", "--namespace", "killed"), cwd=home.path,
+        env=environment(home.redis_url), start_new_session=True, stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    with redis.Redis.from_url(home.redis_url) as client:
+        until(lambda: int(client.hget("{killed}:counts", "attached") or 0) > 20, timeout_s=60)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        assert int(client.hget("{killed}:counts", "attached") or 0) < len(records)
+    assert home.replay(*named[1:], "again.jsonl", "--namespace", "killed").returncode == 0
+    assert home.replay(*named[1:], "whole.jsonl", "--namespace", "whole").returncode == 0
+    ends = [
+        [(line["story"], line["copy_of"], line["outcome"]) for line in home.lines(name)]
+        for name in ("again.jsonl", "whole.jsonl")
+    ]
+    assert ends[0] == ends[1]
+    audits = [home.replay("--json", "-n", name, command="audit") for name in ("killed", "whole")]
+    assert [json.loads(audit.stdout)["balanced"] for audit in audits] == [True, True]

@@ -1,6 +1,7 @@
 """What import-linter cannot see: sizes, the core's own imports, and documents that must agree."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,23 @@ def test_documented_keys_are_those_of_the_code() -> None:
     code = (ROOT / "worker" / "store" / "keys.py").read_text(encoding="utf-8")
     documented = (ROOT / "docs" / "redis-keys.md").read_text(encoding="utf-8")
     assert table(documented) == table(code) != []
+
+
+def test_every_fault_has_its_row_and_every_test_named_there_exists() -> None:
+    """docs/faults.md names fifty faults, each with tests that there are, or with a reason."""
+    rows = [
+        line.strip("|").split("|")
+        for line in (ROOT / "docs" / "faults.md").read_text(encoding="utf-8").splitlines()
+        if line.startswith("| F")
+    ]
+    assert [row[0].split()[0] for row in rows] == [f"F{number}" for number in range(1, 51)]
+    tests = "".join(
+        path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py")
+    )
+    for fault, holds, shown in rows:
+        named = re.findall(r"`(test_\w+)`", shown)
+        assert [name for name in named if f"def {name}(" not in tests] == [], fault
+        assert named or holds.strip(), fault
 
 
 def test_every_command_stands_in_the_readme() -> None:
