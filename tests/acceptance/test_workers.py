@@ -290,7 +290,10 @@ def test_lease_is_kept_while_the_horse_hangs_and_ends_with_the_horse(scene: Scen
     until(lambda: all(end() > first + 2 * LEASE_S for end in ends))  # two leases long, at least
     assert scene.context.ledger.overdue(now=time.time(), limit=10) == ()
     os.kill(horse, signal.SIGKILL)
-    until(lambda: len(scene.context.ledger.overdue(now=time.time(), limit=10)) == 2)
+    told_again = [
+        lambda e=e: scene.context.client.hget(f"{{live}}:entry:{e}", "again") for e in entries
+    ]
+    until(lambda: all(again() == b"1" for again in told_again))
 
 
 # --- told to end ------------------------------------------------------------------------------

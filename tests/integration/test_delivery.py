@@ -21,7 +21,6 @@ from worker.settings import Settings, load_settings
 from worker.wiring import Context, deliver_steps
 
 Clock = Callable[[], float]
-DRAIN_S = 30.0  # nothing here needs it
 
 
 @pytest.fixture
@@ -52,7 +51,7 @@ def delivering(
     async def main() -> None:
         async with deliver_steps(context) as deliverer:
             hasty = replace(deliverer, clock=clock, attempts=attempts)
-            await DeliverLoop(hasty, DRAIN_S).run(stop)
+            await DeliverLoop(context, hasty).run(stop)
 
     thread = threading.Thread(target=loop.run_until_complete, args=(main(),))
     thread.start()
