@@ -3,6 +3,7 @@
 from dataclasses import replace
 from itertools import permutations
 
+import msgpack
 import pytest
 
 from worker.core.evidence import unpack
@@ -297,6 +298,15 @@ def test_probe_when_a_story_was_merged_then_finds_the_story_it_is_now(context: C
     reprint = _attach(context, "e", f"{QUAKE_THIRD} Share this.")
     assert (reprint.story_id, reprint.reason) == (ids[0], "copy")
     assert _is_sound(context)
+
+
+def test_names_in_a_circle_hold_nobody_up(context: Context) -> None:
+    """Two stories that each stand for the other are torn books: no probe waits for an end of them."""
+    _, (one, other) = _two_stories(context)
+    for name, leads_to in ((one, other), (other, one)):
+        context.client.set(context.keys.story(StoryId(name)), msgpack.packb([leads_to]))
+    assert context.index.probe("en", a_sketch(QUAKE_THIRD, PARAMS), now=NOW).stories == ()
+    assert context.stories.current(StoryId(one)) in (one, other)
 
 
 def test_merge_when_a_story_changed_since_then_writes_nothing(context: Context) -> None:

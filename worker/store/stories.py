@@ -12,6 +12,7 @@ from worker.store.packed import SAME_AS_REF, ArticleRecord, StoryRecord, merged_
 
 # How far back a look-up for the nearest names goes, in stories.
 NEAREST_AMONG = 500
+_HOPS = 64  # as in worker/store/lua/records.lua: a circle of names, which the audit mends, ends too
 _STEP = 1_000  # reads in one round trip
 
 
@@ -81,9 +82,13 @@ class Stories:
     @store_errors()
     def current(self, story_id: StoryId) -> StoryId:
         """Return the id that a story has by now: its own, or that of the one it became part of."""
-        raw = self._client.get(self._keys.story(story_id))
-        other = merged_into(raw) if raw else ""
-        return self.current(StoryId(other)) if other else story_id
+        for _ in range(_HOPS):
+            raw = self._client.get(self._keys.story(story_id))
+            other = merged_into(raw) if raw else ""
+            if not other:
+                break
+            story_id = StoryId(other)
+        return story_id
 
     @store_errors()
     def members(self, story_id: StoryId) -> tuple[StoredArticle, ...]:

@@ -7,7 +7,6 @@
 -- Cost: five commands an article. What a mend leaves to be counted, right_story counts. An article in
 -- its last second is passed over: older servers may let its story's lists go a moment before it.
 --@include records
-local HOPS = 8 -- of one story's name to the next; far more than happen, and no circle holds Redis up
 local a = cmsgpack.unpack(ARGV[1])
 local prefix = a.prefix
 local flaws = {}

@@ -6,6 +6,7 @@
 --   past (how many of its articles expired and left its list of members).
 -- A story that was merged into another one: that one's id, alone.
 local MERGED = 0x91 -- the first byte of a list of one
+local HOPS = 64     -- from one name of a story to the next: far more merges than happen, and no circle holds up
 
 local function hex(raw)
   return string.format(string.rep('%02x', #raw), string.byte(raw, 1, -1))
@@ -18,11 +19,11 @@ end
 
 -- Return the id and the packed record of the story that an id stands for by now, or nothing.
 local function follow(prefix, id, raw)
-  while raw and string.byte(raw, 1) == MERGED do
+  for _ = 1, HOPS do
+    if not raw or string.byte(raw, 1) ~= MERGED then return id, raw end
     id = cmsgpack.unpack(raw)[1]
     raw = redis.call('GET', prefix .. 'story:' .. id)
   end
-  return id, raw
 end
 
 -- Write the lists of members and publishers of a story: one of a single article, as most are, has none.
