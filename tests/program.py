@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 CONFIG = """
 [paths]
@@ -61,12 +62,16 @@ def ask(
 
 @contextmanager
 def role(
-    home: Path, url: str, *arguments: str, more: Mapping[str, str] = QUICK
+    home: Path, url: str, *arguments: str, more: Mapping[str, str] = QUICK, **options: Any
 ) -> Iterator["subprocess.Popen[bytes]"]:
-    """Run a long-lived role, its output in the file `log`; kill it if it does not end by itself."""
+    """Run a long-lived role, its output in the file `log`; kill it if it does not end by itself.
+
+    Options are those of Popen.
+    """
     with (home / "log").open("ab") as log:
         process = subprocess.Popen(
-            command(*arguments), cwd=home, env=environment(url, **more), stdout=log, stderr=log,
+            command(*arguments), cwd=home, env=environment(url, **more),
+            **{"stdout": log, "stderr": log, **options},
         )  # fmt: skip
         try:
             yield process

@@ -6,18 +6,16 @@ import os
 import resource
 import signal
 import socket
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import until
 from outlet import QUAKE, Site, feed_of, follow, page, running_site
-from program import ask, command, environment, furnish
+from program import ask, environment, furnish, role
 
 from worker.core.entries import feed_id
 from worker.daemon import PollLoop
@@ -140,20 +138,6 @@ def test_names_that_nobody_resolves_hold_up_neither_redis_nor_other_hosts(
         released.set()
 
 
-@contextmanager
-def _poller(home: Path, url: str, **options: Any) -> Iterator["subprocess.Popen[bytes]"]:
-    with (home / "log").open("ab") as log:
-        process = subprocess.Popen(
-            command("poll"), cwd=home, env=environment(url), stdout=log,
-            stderr=options.pop("stderr", log), **options,
-        )  # fmt: skip
-        try:
-            yield process
-        finally:
-            process.kill()
-            process.wait()
-
-
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     """A working directory whose poller may go to the loopback, without a pause between requests."""
@@ -171,7 +155,10 @@ def test_poller_when_it_may_open_no_more_files_then_goes_on_once_it_may(
     home: Path, redis_url: str, context: Context, mute: Mute
 ) -> None:
     """Out of descriptors, polls fail and are noted; with new ones the same process polls again."""
-    with running_site() as site, _poller(home, redis_url, preexec_fn=_few_files) as process:
+    with (
+        running_site() as site,
+        role(home, redis_url, "poll", more={}, preexec_fn=_few_files) as process,
+    ):
         for number in range(SLOW):
             follow(context, f"http://mute{number}.localhost:{mute.port}/")
         until(lambda: any(feed.error for feed in context.feeds.all()), timeout_s=60)
@@ -190,7 +177,7 @@ def test_poller_when_its_log_cannot_be_written_then_polls_on(
 ) -> None:
     """A full disk under the log costs lines of it and no entry."""
     full = os.open("/dev/full", os.O_WRONLY)
-    with running_site() as site, _poller(home, redis_url, stderr=full) as process:
+    with running_site() as site, role(home, redis_url, "poll", more={}, stderr=full) as process:
         site.answers["/quake"] = (200, {}, page("Quake", QUAKE))
         site.answers["/feed"] = (200, {}, site.feed("quake"))
         follow(context, site.url("/feed").replace("127.0.0.1", "site.localhost"))

@@ -130,7 +130,9 @@ class Faults:
         struck = [worker]
         pids = {"horse": workers[worker], "parent": [worker]}.get(kind, [worker, *workers[worker]])
         if kind in ("tree", "supervisor"):
-            top = next(top for top in self.plant.tops() if worker in descendants(top))
+            top = next((top for top in self.plant.tops() if worker in descendants(top)), None)
+            if top is None:
+                return None  # its supervisor was killed, and it is about to follow
             below = descendants(top)
             pids = [top] if kind == "supervisor" else [top, *below]
             struck = [pid for pid in below if pid in workers]

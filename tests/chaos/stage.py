@@ -20,6 +20,7 @@ TICK_S = 0.03
 SAY_S = 15.0
 SWITCH_S = 0.0005  # the proxy's thread must not wait for the watch's, nor Redis's clients for both
 AHEAD = 60  # entries listed that have no outcome yet: a second or two of work
+A_FEW = 12
 STALL_S = 120.0  # well beyond every lease, back-off and restart
 POISON = 5_000  # one entry in so many costs its reader's life; one at least
 
@@ -42,10 +43,11 @@ class Stage:
     def tick(self, until: float = math.inf) -> bool:
         """Let the world grow, keep the roles running and look; return False when nothing moves.
 
-        The world grows to AHEAD entries beyond ``until`` at most: no fault comes when all is done.
+        The world grows to AHEAD entries beyond ``until`` at most, and by a few for as long as a fault
+        waits for somebody to strike: no fault comes when all is done.
         """
         self.plant.tend(self.proxy.url)
-        ahead = min(self.watch.settled, until) + AHEAD
+        ahead = min(self.watch.settled + AHEAD, max(until + AHEAD, self.watch.settled + A_FEW))
         self.watch.publish(int(min(len(self.world.items), ahead)))
         self.watch.look()
         time.sleep(TICK_S)
