@@ -80,14 +80,21 @@ class Site:
 def running_site() -> Iterator[Site]:
     """Serve until the end of the block."""
     made = Site()
-    thread = threading.Thread(target=made.server.serve_forever, args=(0.01,))
+    with serving(made.server):
+        yield made
+
+
+@contextmanager
+def serving(server: ThreadingHTTPServer) -> Iterator[None]:
+    """Let a server answer until the end of the block."""
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     try:
-        yield made
+        yield
     finally:
-        made.server.shutdown()
+        server.shutdown()
         thread.join()
-        made.server.server_close()
+        server.server_close()
 
 
 def with_steps(context: Context, act: Callable[[PollSteps], Awaitable[None]]) -> None:

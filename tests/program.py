@@ -63,7 +63,7 @@ def ask(
 @contextmanager
 def role(
     home: Path, url: str, *arguments: str, more: Mapping[str, str] = QUICK, **options: Any
-) -> Iterator["subprocess.Popen[bytes]"]:
+) -> Iterator["subprocess.Popen[Any]"]:
     """Run a long-lived role, its output in the file `log`; kill it if it does not end by itself.
 
     Options are those of Popen.
@@ -78,3 +78,5 @@ def role(
         finally:
             process.kill()
             process.wait()
+            if process.stdout:
+                process.stdout.close()

@@ -1,12 +1,13 @@
 """A web server that webhooks point to, and events to send there, for tests."""
 
 import json
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from outlet import serving
 
 from worker.core.webhooks import webhook_id
 from worker.model import WebhookId
@@ -82,14 +83,8 @@ class Receiver:
 def running_receiver() -> Iterator[Receiver]:
     """Serve until the end of the block."""
     made = Receiver()
-    thread = threading.Thread(target=made.server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
+    with serving(made.server):
         yield made
-    finally:
-        made.server.shutdown()
-        thread.join()
-        made.server.server_close()
 
 
 # The very code that attach, merge and split share.

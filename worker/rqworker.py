@@ -160,15 +160,14 @@ class HintWorker(Worker):
 
     def run_maintenance_tasks(self) -> None:
         """Sweep, instead of RQ's maintenance: everything at the start, later what is in hand."""
-        try:
-            if self.last_cleaned_at is None:
-                self._sweep.everything()
-            else:
-                self._sweep.leavings()
+        if self.last_cleaned_at is None:
+            self._sweep.everything()
+        else:
+            self._sweep.leavings()
+            try:
                 self._reconcile()
-        except StoreError as e:  # RQ waits for a Redis that is away in a moment, by itself
-            log.warning("sweep_failed", error=str(e))
-            return
+            except StoreError as e:  # RQ waits for a Redis that is away in a moment, by itself
+                log.warning("not_reconciled", error=str(e))
         self.last_cleaned_at = now()  # type: ignore[assignment] # RQ declares None alone
 
     def subscribe(self) -> None:

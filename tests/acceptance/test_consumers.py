@@ -8,13 +8,12 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 from conftest import until
-from program import ask, command, environment, furnish
+from program import ask, environment, furnish, role
 from receiver import Received, Receiver, add_webhook, event_ids, running_receiver, tell
 
 from worker.cli.main import main
@@ -71,23 +70,6 @@ def receiver() -> Iterator[Receiver]:
         yield made
 
 
-@contextmanager
-def _running(home: Path, redis_url: str, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
-    """Run a command in the background, its standard error in the file `log`."""
-    with (home / "log").open("a") as log:
-        process = subprocess.Popen(
-            command(*arguments), cwd=home, env=environment(redis_url, **HERE),
-            stdout=subprocess.PIPE, stderr=log, text=True,
-        )  # fmt: skip
-        try:
-            yield process
-        finally:
-            process.kill()
-            process.wait()
-            if process.stdout:
-                process.stdout.close()
-
-
 def _log(home: Path) -> str:
     return (home / "log").read_text()
 
@@ -109,7 +91,9 @@ def test_events_when_followed_and_resumed_then_nothing_is_missed_or_printed_twic
     assert first.returncode == 0
     lines = [json.loads(line) for line in first.stdout.splitlines()]
     follow = ("events", "--json", "--follow", "--after", str(lines[-1]["cursor"]))
-    with _running(home, context.redis_url, *follow) as process:
+    with role(
+        home, context.redis_url, *follow, more=HERE, stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout
         lines += [json.loads(process.stdout.readline()) for _ in range(8)]
         tell(context, "de", 1, 2)
@@ -208,10 +192,10 @@ def test_deliverer_killed_between_sending_and_noting_then_another_one_goes_on(
             os.kill(victims.pop(), signal.SIGKILL)
 
     receiver.before_answer = misbehave
-    with _running(home, context.redis_url, "deliver") as first:
+    with role(home, context.redis_url, "deliver", more=HERE) as first:
         victims.append(first.pid)
         assert first.wait(timeout=60) == -signal.SIGKILL
-    with _running(home, context.redis_url, "deliver") as second:
+    with role(home, context.redis_url, "deliver", more=HERE) as second:
         until(lambda: _delivered(context, name) == 40, timeout_s=60)
         assert _delivered(context, hung) == 0
         over.set()
@@ -231,7 +215,7 @@ def test_run_when_a_webhook_is_added_then_delivers_to_it(
     home: Path, context: Context, receiver: Receiver
 ) -> None:
     """The role is started when there is somebody to serve, and ends with the rest."""
-    with _running(home, context.redis_url, "run") as process:
+    with role(home, context.redis_url, "run", more=HERE) as process:
         until(lambda: "web_listening" in _log(home), timeout_s=60)
         add = ask(
             home, "webhooks", "add", receiver.url(), env=environment(context.redis_url, **HERE)

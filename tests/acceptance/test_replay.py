@@ -231,11 +231,11 @@ def test_replay_when_killed_and_run_again_then_ends_as_if_it_had_not_been(home: 
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         assert int(client.hget("{killed}:counts", "attached") or 0) < len(records)
-    assert home.replay(*named[1:], "again.jsonl", "--namespace", "killed").returncode == 0
+    assert home.replay(*named[1:], "resumed.jsonl", "--namespace", "killed").returncode == 0
     assert home.replay(*named[1:], "whole.jsonl", "--namespace", "whole").returncode == 0
     ends = [
         [(line["story"], line["copy_of"], line["outcome"]) for line in home.lines(name)]
-        for name in ("again.jsonl", "whole.jsonl")
+        for name in ("resumed.jsonl", "whole.jsonl")
     ]
     assert ends[0] == ends[1]
     audits = [home.replay("--json", "-n", name, command="audit") for name in ("killed", "whole")]

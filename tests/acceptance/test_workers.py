@@ -407,7 +407,7 @@ def test_worker_when_redis_is_killed_and_comes_back_then_is_at_work_again(
         "leases_not_renewed",
         "could not connect",
         "redis_failed",
-        "sweep_failed",
+        "not_reconciled",
         "waiting for",
     )
     until(lambda: any(one in scene.log() for one in told), timeout_s=60)

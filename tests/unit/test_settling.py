@@ -4,8 +4,8 @@ from dataclasses import replace
 import pytest
 
 from worker.core.events import Cursor, Event, Gap, Position
+from worker.core.retry import LONGEST_WISH_S
 from worker.core.webhooks import (
-    LONGEST_WISH_S,
     Answer,
     Letter,
     Settling,

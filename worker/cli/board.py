@@ -122,7 +122,7 @@ class Board:
         headline = shown.columns[0]
         headline.no_wrap, headline.overflow, headline.ratio = True, "ellipsis", 1
         shown.expand = True
-        now = time.time()
+        now = self._context.clock()
         for story in self._stories[:rows]:
             is_new = story.opened_at >= self._since
             shown.add_row(

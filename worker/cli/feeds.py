@@ -1,7 +1,6 @@
 """feeds: which feeds are followed."""
 
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
@@ -62,11 +61,11 @@ def remove(
 def list_(ctx: typer.Context, *, as_json: AsJson = False) -> None:
     """Show the feeds: when they were and will be polled, and what is wrong with them."""
     with opened(ctx) as context:
-        feeds = context.feeds.all()
+        feeds, now = context.feeds.all(), context.clock()
     if as_json:
         print_json([_as_json(feed) for feed in feeds])
     elif feeds:
-        _print_feeds(feeds)
+        _print_feeds(feeds, now)
     else:
         out.print("no feeds; add one: samestory feeds add URL")
 
@@ -174,8 +173,7 @@ def _as_json(feed: Feed) -> dict[str, object]:
     }
 
 
-def _print_feeds(feeds: Sequence[Feed]) -> None:
-    now = time.time()
+def _print_feeds(feeds: Sequence[Feed], now: float) -> None:
     shown = table("id", "feed", "last polled", "next poll", "failures", numbers=("failures",))
     for feed in feeds:
         name = Text(printable(feed.title) + "\n" if feed.title else "")

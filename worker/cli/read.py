@@ -112,7 +112,7 @@ def why(
 def status(ctx: typer.Context, *, namespace: Namespace = LIVE, as_json: AsJson = False) -> None:
     """Show what is in a namespace and what waits."""
     with opened(ctx, namespace) as context:
-        numbers = measure(context, now=time.time())
+        numbers = measure(context, now=context.clock())
     if as_json:
         print_json(_status_as_json(namespace, numbers))
         return

@@ -5,7 +5,6 @@ import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -76,7 +75,7 @@ def run(
         supervisor = _supervisor(options, url, _processes(settings), log)
         supervisor.add("web", ["web"])
         later = {"poll": _has_worker, "deliver": _has_webhook}  # when there is somebody to serve
-        started_at = time.time()
+        started_at = context.clock()
         with Board(context, since=started_at) as board:
             if log:
                 board.say(f"log: {log.name}")

@@ -1,6 +1,5 @@
 """webhooks: the addresses that events are sent to."""
 
-import time
 from typing import Annotated
 
 import typer
@@ -60,7 +59,7 @@ def list_(ctx: typer.Context, *, as_json: AsJson = False) -> None:
     """Show where events are sent, how far each webhook is, and what it did not take."""
     with opened(ctx) as context:
         hooks = context.webhooks.all()
-        told = context.events.told()
+        told, now = context.events.told(), context.clock()
     waiting = {hook.webhook_id: hook.cursor.behind(told) for hook in hooks}
     if as_json:
         print_json([_as_json(hook, waiting[hook.webhook_id]) for hook in hooks])
@@ -74,7 +73,7 @@ def list_(ctx: typer.Context, *, as_json: AsJson = False) -> None:
         name = Text(printable(origin(hook.url)))
         if hook.types:
             name.append("\n" + ", ".join(hook.types), style="dim")
-        if trouble := _trouble(hook, time.time()):
+        if trouble := _trouble(hook, now):
             name.append("\n" + printable(trouble), style="red")
         numbers = (hook.delivered, waiting[hook.webhook_id], hook.parked, hook.missed)
         shown.add_row(hook.webhook_id, name, *(str(number) for number in numbers))

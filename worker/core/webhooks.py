@@ -13,9 +13,6 @@ from worker.core.events import Cursor, Gap, Item, as_json
 from worker.core.retry import retry_at
 from worker.model import WebhookId
 
-# A server may wish for a longer wait than ours, but not for one that looks like silence for ever.
-LONGEST_WISH_S = 3_600.0
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Webhook:
@@ -138,7 +135,5 @@ def settled(
     attempt = hook.attempts + 1
     if attempt >= attempts:
         return replace(dealt_with, error=answer.why, park=letter)
-    due_at = max(
-        retry_at(now, attempt=attempt), now + min(answer.retry_after_s or 0.0, LONGEST_WISH_S)
-    )
+    due_at = retry_at(now, attempt=attempt, wish_s=answer.retry_after_s)
     return Settling(cursor=hook.cursor, attempts=attempt, retry_at=due_at, error=answer.why)

@@ -73,14 +73,7 @@ class Fetcher:
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> "Self":
-        policy = self._policy
-        self._session = aiohttp.ClientSession(
-            connector=guarded_connector(policy),
-            timeout=aiohttp.ClientTimeout(total=None, connect=policy.connect_timeout_s),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=False,  # a proxy from the environment would get round the guard
-            headers={"User-Agent": policy.user_agent, "Accept-Encoding": _ACCEPT_ENCODING},
-        )
+        self._session = guarded_session(self._policy, {"Accept-Encoding": _ACCEPT_ENCODING})
         return self
 
     async def __aexit__(
@@ -163,12 +156,27 @@ class Fetcher:
         return vetted(url, self._policy, refused=refused, show=shown)
 
 
-def guarded_connector(policy: FetchPolicy) -> aiohttp.TCPConnector:
-    """Return what connects to vetted addresses only."""
-    # No DNS cache: a name is vetted each time that it is connected to. No limit of our own: the
-    # callers bound connections.
-    return aiohttp.TCPConnector(
-        resolver=GuardedResolver(policy.allow_private), use_dns_cache=False, limit=0
+def guarded_session(
+    policy: FetchPolicy, headers: dict[str, str], *, decompress: bool = True
+) -> aiohttp.ClientSession:
+    """Return an open session that connects to vetted addresses only, and keeps no cookies.
+
+    Args:
+        policy: who may be asked, and by whom.
+        headers: of every request, beside the policy's User-Agent.
+        decompress: decode bodies.
+    """
+    return aiohttp.ClientSession(
+        # No DNS cache: a name is vetted each time that it is connected to. No limit of its own: the
+        # callers bound connections.
+        connector=aiohttp.TCPConnector(
+            resolver=GuardedResolver(policy.allow_private), use_dns_cache=False, limit=0
+        ),
+        timeout=aiohttp.ClientTimeout(total=None, connect=policy.connect_timeout_s),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trust_env=False,  # a proxy from the environment would get round the guard
+        auto_decompress=decompress,
+        headers={"User-Agent": policy.user_agent, **headers},
     )
 
 

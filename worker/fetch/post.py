@@ -17,7 +17,7 @@ from yarl import URL
 from worker.core.schedule import retry_after_s
 from worker.core.webhooks import Answer, origin
 from worker.errors import FetchError
-from worker.fetch.client import FetchPolicy, guarded_connector, reason, vetted
+from worker.fetch.client import FetchPolicy, guarded_session, reason, vetted
 
 if TYPE_CHECKING:
     from typing_extensions import Self  # in typing since Python 3.11
@@ -36,18 +36,9 @@ class Poster:
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> "Self":
-        self._session = aiohttp.ClientSession(
-            connector=guarded_connector(self._policy),
-            timeout=aiohttp.ClientTimeout(total=None, connect=self._policy.connect_timeout_s),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=False,  # a proxy from the environment would get round the guard
-            auto_decompress=False,  # nobody reads it
-            headers={
-                "User-Agent": self._policy.user_agent,
-                "Accept-Encoding": "identity",
-                "Content-Type": "application/json",
-            },
-        )
+        headers = {"Accept-Encoding": "identity", "Content-Type": "application/json"}
+        # Nobody reads what comes back.
+        self._session = guarded_session(self._policy, headers, decompress=False)
         return self
 
     async def __aexit__(

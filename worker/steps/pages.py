@@ -15,8 +15,6 @@ from worker.store.ledger import FETCH, Ledger, Started
 
 log = structlog.get_logger()
 
-# News of an hour ago with its summary beats news of tomorrow with its page.
-LONGEST_WISH_S = 3_600.0
 ACCEPT_PAGE = "text/html, application/xhtml+xml, */*;q=0.1"
 
 
@@ -71,7 +69,4 @@ class Pages:
     def _due_at(self, attempt: int, error: FetchError | ArchiveError) -> float:
         """Return when to ask again: our own back-off, or later where the server wishes so."""
         wish_s = error.retry_after_s if isinstance(error, FetchError) else None
-        return max(
-            retry_at(self.clock(), attempt=attempt),
-            self.clock() + min(wish_s or 0.0, LONGEST_WISH_S),
-        )
+        return retry_at(self.clock(), attempt=attempt, wish_s=wish_s)

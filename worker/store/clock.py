@@ -4,12 +4,16 @@ Nothing here is told by a machine's own clock, which may be wrong, be set, or ju
 moment, it would leave entries leased and feeds waiting for an hour.
 """
 
+import math
 import time
 
 import redis
 
 from worker.errors import StoreError
 from worker.store.client import store_errors
+
+# Between two questions; a monotonic clock drifts by some microseconds in that time.
+SYNC_S = 1.0
 
 
 class RedisClock:
@@ -21,18 +25,25 @@ class RedisClock:
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
         self._ahead = time.time() - time.monotonic()
+        self._asked = -math.inf
 
     def __call__(self) -> float:
         """Return the time. Never asks Redis."""
         return self._ahead + time.monotonic()
 
     def sync(self) -> bool:
-        """Ask Redis; return whether it answered. Cost: one round trip."""
+        """Ask Redis, unless it was asked within SYNC_S; return whether it answered.
+
+        Cost: one round trip at most.
+        """
         before = time.monotonic()
+        if before - self._asked < SYNC_S:
+            return True
         try:
             with store_errors():
                 seconds, micros = self._client.time()
         except StoreError:
             return False
         self._ahead = seconds + micros / 1e6 - (before + time.monotonic()) / 2
+        self._asked = before
         return True

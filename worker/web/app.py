@@ -2,7 +2,6 @@
 
 import signal
 import socket
-import time
 from collections.abc import Iterator
 
 import structlog
@@ -44,7 +43,7 @@ def build(context: Context) -> FastAPI:
         """Say whether work can be done: Redis answers and the index is of this make."""
         try:
             context.check()
-            age_s = oldest_pending_s(context, now=time.time())
+            age_s = oldest_pending_s(context, now=context.clock())
             paused = full(room_of(context.client))
         except StoreError:
             return JSONResponse({"ready": False, "why": AWAY}, status_code=503)
@@ -130,7 +129,7 @@ class NumbersCollector(Collector):
         Raises:
             StoreError: Redis did not answer.
         """
-        numbers = measure(self._context, now=time.time())
+        numbers = measure(self._context, now=self._context.clock())
         yield from _entries(numbers)
         yield from _languages(numbers)
         gauges: dict[str, tuple[str, float]] = {
