@@ -21,13 +21,17 @@ from pathlib import Path
 from typing import Any
 
 from faults import KILLS, OTHERS, Faults, schedule
-from proxy import Fate
+from proxy import Fate, Proxy, proxied
 from stage import SAY_S, Stage, parser, say, staged
 from verdict import Verdict, judge
 
 from worker.settings import load_settings
 from worker.wiring import Context
 
+AHEAD = (
+    60  # entries: a second or two of work, so that what a kill hits is in hand and not in a queue
+)
+TICK_S = 0.03  # what recoveries are measured to
 SHOWN = 20  # lines that are printed of each kind
 
 
@@ -35,14 +39,18 @@ def main() -> None:
     """Run one campaign; print what came of it."""
     options = _options()
     home = Path(tempfile.mkdtemp(prefix="samestory-chaos-"))
-    with staged(home, options) as stage:
-        faults = _run(stage, options)
+    with (
+        staged(home, options, ahead=AHEAD, tick_s=TICK_S) as stage,
+        proxied(stage.plant.url) as proxy,
+    ):
+        stage.redis_url = proxy.url
+        faults = _run(stage, proxy, options)
         seconds = time.monotonic() - stage.watch.started
         stage.plant.stop()
         audit = json.loads(stage.plant.ask("audit", "--json").stdout)
         context = Context(settings=load_settings(), redis_url=stage.plant.url)
         verdict = judge(context, stage.world)
-    figures = _figures(stage, faults, verdict, audit)
+    figures = _figures(stage, proxy, faults, verdict, audit)
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     figures |= {"seconds": round(seconds, 1), "cpu_s": round(used.ru_utime + used.ru_stime, 1)}
     figures["seed"] = options.seed
@@ -72,11 +80,11 @@ def _options() -> argparse.Namespace:
     return made.parse_args()
 
 
-def _run(stage: Stage, options: argparse.Namespace) -> Faults:
+def _run(stage: Stage, proxy: Proxy, options: argparse.Namespace) -> Faults:
     """Let the world grow and the faults strike until every entry has its outcome."""
     draw = random.Random(f"faults {options.seed}")
     due = schedule(draw, options.entries, options.kills, frozenset(options.without))
-    faults = Faults(stage.plant, stage.proxy, stage.watch, due, draw)
+    faults = Faults(stage.plant, proxy, stage.watch, due, draw)
     signal.signal(signal.SIGINT, lambda *_: (due.clear(), stage.world.end()))
     watch, said = stage.watch, time.monotonic()
     while not stage.done and stage.tick(faults.next_at):
@@ -89,7 +97,7 @@ def _run(stage: Stage, options: argparse.Namespace) -> Faults:
 
 
 def _figures(
-    stage: Stage, faults: Faults, verdict: Verdict, audit: dict[str, Any]
+    stage: Stage, proxy: Proxy, faults: Faults, verdict: Verdict, audit: dict[str, Any]
 ) -> dict[str, Any]:
     watch = stage.watch
     of_work = sorted(s for kind, _, s in watch.recoveries if kind != "poller")
@@ -112,8 +120,8 @@ def _figures(
         "audit": {"balanced": audit["balanced"], "offences": len(audit["offences"])},
         "outcomes": dict(verdict.outcomes),
         "faults": faults.counts(),
-        "replies_dropped": stage.proxy.seen[Fate.LOST_REPLY],
-        "requests_reset": stage.proxy.seen[Fate.LOST_REQUEST],
+        "replies_dropped": proxy.seen[Fate.LOST_REPLY],
+        "requests_reset": proxy.seen[Fate.LOST_REQUEST],
     }
 
 

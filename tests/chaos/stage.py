@@ -1,4 +1,4 @@
-"""What a campaign and a soak have in common: a world, a plant behind a proxy, and the watch over both."""
+"""What a campaign and a soak have in common: a world, a plant, and the watch over both."""
 
 import argparse
 import math
@@ -12,27 +12,26 @@ from pathlib import Path
 
 import redis
 from plant import Plant
-from proxy import Proxy, proxied
 from watch import Watch
 from world import World, plan
 
-TICK_S = 0.03
 SAY_S = 15.0
-SWITCH_S = 0.0005  # the proxy's thread must not wait for the watch's, nor Redis's clients for both
-AHEAD = 60  # entries listed that have no outcome yet: a second or two of work
+SWITCH_S = 0.0005  # threads that serve must not wait for the watch's
 A_FEW = 12
 STALL_S = 120.0  # well beyond every lease, back-off and restart
 POISON = 5_000  # one entry in so many costs its reader's life; one at least
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Stage:
     """Everything that runs."""
 
     world: World
     plant: Plant
-    proxy: Proxy
     watch: Watch
+    redis_url: str  # for the roles
+    ahead: int  # entries listed that have no outcome yet
+    tick_s: float  # between two looks
 
     @property
     def done(self) -> bool:
@@ -43,14 +42,16 @@ class Stage:
     def tick(self, until: float = math.inf) -> bool:
         """Let the world grow, keep the roles running and look; return False when nothing moves.
 
-        The world grows to AHEAD entries beyond ``until`` at most, and by a few for as long as a fault
+        The world grows to ``ahead`` entries beyond ``until`` at most, and by a few for as long as a fault
         waits for somebody to strike: no fault comes when all is done.
         """
-        self.plant.tend(self.proxy.url)
-        ahead = min(self.watch.settled + AHEAD, max(until + AHEAD, self.watch.settled + A_FEW))
+        self.plant.tend(self.redis_url)
+        ahead = min(
+            self.watch.settled + self.ahead, max(until + self.ahead, self.watch.settled + A_FEW)
+        )
         self.watch.publish(int(min(len(self.world.items), ahead)))
         self.watch.look()
-        time.sleep(TICK_S)
+        time.sleep(self.tick_s)
         if time.monotonic() - self.watch.settled_at < STALL_S:
             return True
         say(f"nothing moved for {STALL_S:g} s: {len(self.watch.open)} entries are left")
@@ -58,12 +59,16 @@ class Stage:
 
 
 @contextmanager
-def staged(home: Path, options: argparse.Namespace, **settings: float) -> Iterator[Stage]:
+def staged(
+    home: Path, options: argparse.Namespace, *, ahead: int, tick_s: float, **settings: float
+) -> Iterator[Stage]:
     """Set everything up, and end it after the block, whatever happens in it.
 
     Args:
         home: an empty folder.
         options: seed, entries, supervisors, processes.
+        ahead: entries listed at a time that have no outcome yet.
+        tick_s: how long to wait between two looks.
         settings: retention_days and window_days, where they are not the defaults.
     """
     sys.setswitchinterval(SWITCH_S)
@@ -74,14 +79,15 @@ def staged(home: Path, options: argparse.Namespace, **settings: float) -> Iterat
         plant = Plant(home, options.supervisors, options.processes, **settings)
         stack.callback(plant.close)
         plant.start_redis()
-        proxy = stack.enter_context(proxied(plant.url))
         stack.enter_context(world.served())
         added = plant.ask("feeds", "add", *world.feed_urls())
         if added.returncode:
             raise SystemExit(added.stderr)
         client = redis.Redis(unix_socket_path=str(plant.socket), retry=None, protocol=2)
         watch = Watch(client, world)
-        yield Stage(world=world, plant=plant, proxy=proxy, watch=watch)
+        yield Stage(
+            world=world, plant=plant, watch=watch, redis_url=plant.url, ahead=ahead, tick_s=tick_s
+        )
 
 
 def parser(description: str, entries: int) -> argparse.ArgumentParser:
