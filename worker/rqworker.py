@@ -23,6 +23,7 @@ from worker.core.retry import FIRST_S, LONGEST_BACK_OFF_S, back_offs
 from worker.errors import StoreError
 from worker.hints import HintJob, HintQueue, Hints, hinted_at
 from worker.limits import allow_cpu, die_with, limit_memory, no_core_file
+from worker.neighbours import own_name
 from worker.settings import WorkSettings
 from worker.store.client import store_errors
 from worker.store.ledger import Ledger
@@ -57,7 +58,7 @@ class HintWorker(Worker):
         reconcile: Callable[[], None] = lambda: None,
         before_fork: Callable[[], None] = lambda: None,
     ) -> None:
-        """Make a worker under a random name, so that it can restart at once.
+        """Make a worker under a name never given before, so that it can restart at once.
 
         Args:
             hints: the queue.
@@ -69,6 +70,7 @@ class HintWorker(Worker):
         """
         super().__init__(
             [hints.queue],
+            name=own_name(),
             connection=hints.queue.connection,
             serializer=JSONSerializer,
             job_class=HintJob,
@@ -83,7 +85,7 @@ class HintWorker(Worker):
         self._clock = clock
         self._reconcile = reconcile
         self._before_fork = before_fork
-        self._sweep = Sweep(hints)
+        self._sweep = Sweep(hints, self._hand_back)
         self._drain_until = float("inf")
 
     # --- its horses ---
@@ -138,6 +140,7 @@ class HintWorker(Worker):
                 if time.monotonic() < self._drain_until:
                     super().maintain_heartbeats(job, execution)
                     self._ledger.renew(hinted_at(job), now=self._clock())
+                    self._sweep.bury()
                     self._reconcile()
                 else:
                     self._end_horse(job)
@@ -145,7 +148,11 @@ class HintWorker(Worker):
             log.warning("leases_not_renewed", error=str(e))
 
     def handle_work_horse_killed(self, job: Job, *_: object) -> None:
-        """Let others have what a horse that died left, at once; its page may be why, so it waits."""
+        """Let others have what a horse that died left."""
+        self._hand_back(job)
+
+    def _hand_back(self, job: Job) -> None:
+        """Let others have what the dead left, at once; its page may be why, so that one waits."""
         with contextlib.suppress(StoreError):  # or when the leases end
             self._ledger.hand_back(hinted_at(job), now=self._clock(), back_off_s=FIRST_S)
 

@@ -3,20 +3,24 @@
 It does so in place of RQ's own maintenance, which stops the worker at a job that it cannot read,
 holds a lock without an owner for 15 minutes, and brings abandoned jobs back after one or more. A
 job is only a hint: without it the ledger's lease ends, and its entries are hinted at again. So
-nothing is lost by removing one, no lock is needed, and several workers may sweep at once.
+nothing is lost by removing one, no lock is needed, and several workers may sweep at once. Of a
+worker that died on this machine they take over at once: nobody waits for its leases.
 """
 
+import contextlib
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import redis
 import structlog
-from rq import worker_registration
+from rq import Worker, worker_registration
 from rq.exceptions import NoSuchJobError
+from rq.executions import WORKER_EXECUTIONS_KEY_TEMPLATE
 from rq.job import Job
 
 from worker.hints import HintJob, Hints, UnreadableJobError, short_fields
+from worker.neighbours import is_dead
 from worker.store.keys import Keys
 
 log = structlog.get_logger()
@@ -35,7 +39,9 @@ _KEPT_CHARACTERS = 200
 class Sweep:
     """The sweep of one queue. Raises redis-py's own errors, which RQ's loop waits out."""
 
-    def __init__(self, hints: Hints) -> None:
+    def __init__(self, hints: Hints, hand_back: Callable[[Job], object]) -> None:
+        """Sweep the queue of these hints, and hand back what a hint told a dead worker of."""
+        self._hand_back = hand_back
         queue = hints.queue
         self._queue = queue
         self._client: redis.Redis = queue.connection
@@ -65,10 +71,38 @@ class Sweep:
 
     def leavings(self) -> None:
         """Look at what workers have in hand, and forget what is past."""
+        self.bury()
         self._look_through(self._lists[1])
         self._look_through(self._started)
         self._client.zremrangebyscore(self._failed, "-inf", time.time())
         worker_registration.clean_worker_registry(self._queue)
+
+    def bury(self) -> None:
+        """Hand back what the workers had in hand that died on this machine, and forget them.
+
+        Cost: one round trip where there are none.
+        """
+        registry = worker_registration.WORKERS_BY_QUEUE_KEY % self._queue.name
+        for key in self._client.smembers(registry):
+            name = key.decode("latin-1").removeprefix(Worker.redis_worker_namespace_prefix)
+            # Of several that see it only one goes on: what was handed back may be in work by now.
+            if is_dead(name) and self._client.srem(registry, key):
+                self._bury(name, key)
+
+    def _bury(self, name: str, key: bytes) -> None:
+        executions = WORKER_EXECUTIONS_KEY_TEMPLATE.format(name)
+        for member in self._client.smembers(executions):
+            job_id = member.partition(b":")[0]
+            with contextlib.suppress(NoSuchJobError, UnicodeDecodeError):
+                self._hand_back(
+                    HintJob.fetch(job_id.decode("ascii"), self._client, self._queue.serializer)
+                )
+            self._take_out(job_id, member)
+        with self._client.pipeline() as pipe:
+            pipe.srem(worker_registration.REDIS_WORKER_KEYS, key)
+            pipe.unlink(key, executions)
+            pipe.execute()
+        log.warning("worker_dead", worker=name)
 
     def _kinds(self) -> Iterator[tuple[str, bytes]]:
         yield from ((key, b"list") for key in self._lists)

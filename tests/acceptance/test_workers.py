@@ -87,7 +87,7 @@ class Scene:
     def start(self, *arguments: str) -> "subprocess.Popen[bytes]":
         """Start a worker, or whatever else, and wait until somebody listens."""
         path = os.pathsep.join([str(GATE), *filter(None, [os.environ.get("PYTHONPATH")])])
-        known = len(self.workers())
+        known = self.workers()
         with (self.home / "log").open("ab") as log:
             process = subprocess.Popen(
                 command(f"--set=ledger.lease_s={self.lease_s}", *arguments),
@@ -97,13 +97,13 @@ class Scene:
                 stderr=log,
             )
         self.running.append(process)
-        until(lambda: len(self.workers()) > known or process.poll() is not None, timeout_s=60)
+        until(lambda: bool(self.workers() - known) or process.poll() is not None, timeout_s=60)
         assert process.poll() is None, self.log()
         return process
 
-    def workers(self) -> list[bytes]:
+    def workers(self) -> set[bytes]:
         """Return the keys of the workers that have registered."""
-        return list(self.context.client.scan_iter("rq:worker:*"))
+        return set(self.context.client.smembers("rq:workers"))
 
     def close(self, place: str) -> None:
         """Let whoever comes to this place wait there."""
@@ -226,6 +226,24 @@ def test_worker_when_killed_then_its_horse_dies_with_it_and_another_worker_does_
     scene.start("work", "--single")
     scene.finish(*entries)
     assert scene.context.client.zcard("{live}:pending") == 0
+
+
+def test_worker_when_killed_then_a_neighbour_takes_over_before_any_lease_ends(
+    patient: Scene,
+) -> None:
+    """Who lives on the same machine sees that it is dead, and nothing of it is left in Redis."""
+    worker = patient.start("work", "--single")
+    patient.close("started")
+    entries = patient.hint("flood", "later", "latest")
+    patient.held("started")
+    patient.start("work", "--single")
+    dead, _ = sorted(patient.workers(), key=lambda key: f"-{worker.pid}-" not in key.decode())
+    worker.kill()
+    patient.open("started")
+    until(lambda: all(map(patient.outcome, entries)), timeout_s=60)
+    assert dead not in patient.workers()
+    assert not list(patient.context.client.scan_iter(dead + b"*"))
+    patient.finish(*entries)
 
 
 def test_horse_when_killed_then_its_worker_goes_on_and_the_entry_is_tried_again(

@@ -173,7 +173,7 @@ def test_job_when_it_names_another_function_then_is_not_run_and_the_next_one_is(
     _work_off(context, checks=checks)
     assert not trace.exists()
     assert _outcome(context, entry.entry_id) == "attached"
-    Sweep(context.hints).leavings()
+    Sweep(context.hints, id).leavings()
     assert _job_keys(context) == []
 
 
@@ -215,7 +215,7 @@ def test_jobs_that_cannot_be_read_never_stop_a_worker(context: Context) -> None:
     context.hints.send([entries[1].entry_id], now=time.time())
     _work_off(context, checks=False)
     assert [_outcome(context, entry.entry_id) for entry in entries] == ["attached", "attached"]
-    Sweep(context.hints).leavings()
+    Sweep(context.hints, id).leavings()
     assert (_job_keys(context), context.client.zcard("{live}:unreadable")) == ([], 15)
 
 

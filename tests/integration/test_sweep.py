@@ -4,15 +4,17 @@ import json
 import threading
 import time
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from intruder import QUEUE, push, put_job, put_unreadable
+from rq.job import Job
 from rq.registry import StartedJobRegistry
 from structlog.testing import capture_logs
 
-from worker.hints import HintJob, UnreadableJobError
+from worker.hints import HintJob, UnreadableJobError, hinted_at
 from worker.model import EntryId
+from worker.neighbours import own_name
 from worker.rqworker import HintWorker
 from worker.sweep import Sweep
 from worker.wiring import Context
@@ -33,7 +35,11 @@ def quiet() -> Iterator[None]:
 @pytest.fixture
 def sweep(context: Context) -> Sweep:
     """The sweep of the live queue."""
-    return Sweep(context.hints)
+    return _sweep(context)
+
+
+def _sweep(context: Context, hand_back: Callable[[Job], object] = id) -> Sweep:
+    return Sweep(context.hints, hand_back)
 
 
 def _kept(context: Context) -> dict[str, dict[str, object]]:
@@ -133,6 +139,44 @@ def test_started_job_when_its_worker_is_dead_then_is_dropped_and_a_living_one_is
     assert not context.client.exists("rq:job:dead")
 
 
+def _register(context: Context, name: str, job_id: str) -> None:
+    """Let RQ know of a worker, and of a job that it has in hand."""
+    for registry in ("rq:workers", "rq:workers:samestory-live"):
+        context.client.sadd(registry, f"rq:worker:{name}")
+    context.client.hset(f"rq:worker:{name}", "birth", "2026-03-01T00:00:00.000000Z")
+    context.client.sadd(f"rq:worker:{name}:executions", f"{job_id}:0123")
+    context.client.zadd(STARTED, {f"{job_id}:0123": LATER})
+
+
+def test_what_a_dead_neighbour_had_in_hand_is_handed_back_by_one_of_many_that_look(
+    context: Context,
+) -> None:
+    """Its job goes, readable or not, and it itself; the living and the far away keep theirs."""
+    machine, pid, _, draw = own_name().split("-")
+    dead = f"{machine}-{pid}-1-{draw}"  # a process of that number, but of another time
+    far = f"{'0' * 12}-{pid}-1-{draw}"
+    put_job(context.client, "in-hand", "worker.jobs.work", "live", ["one", "two"])
+    put_job(context.client, "theirs", "worker.jobs.work", "live", ["three"])
+    _register(context, own_name(), "theirs")
+    _register(context, far, "theirs")
+    _register(context, dead, "in-hand")
+    put_unreadable(context.client)
+    context.client.sadd(f"rq:worker:{dead}:executions", b"garbage:0123", b"\xff:0123", b"none:0")
+    handed: list[tuple[EntryId, ...]] = []
+    acts = [_sweep(context, lambda job: handed.append(hinted_at(job))).bury] * 4
+    threads = [threading.Thread(target=act) for act in acts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert handed == [("one", "two")]
+    assert {b"theirs:0123"} == _members(context) & {b"theirs:0123", b"in-hand:0123"}
+    assert context.client.scard("rq:workers:samestory-live") == 2
+    assert context.client.scard("rq:workers") == 2
+    assert not list(context.client.scan_iter(f"rq:worker:{dead}*"))
+    assert not context.client.exists("rq:job:in-hand")
+
+
 def test_list_or_registry_of_another_type_is_deleted_at_the_start(
     context: Context, sweep: Sweep
 ) -> None:
@@ -165,13 +209,13 @@ def test_sweeps_and_rqs_own_cleaning_at_once_double_nothing(context: Context) ->
         put_job(context.client, f"bad-{number}", status="garbage")
         context.client.rpush(INTERMEDIATE, f"bad-{number}")
     registry = StartedJobRegistry(queue=context.hints.queue, job_class=HintJob)
-    acts = [Sweep(context.hints).everything, Sweep(context.hints).leavings, registry.cleanup]
+    acts = [_sweep(context).everything, _sweep(context).leavings, registry.cleanup]
     threads = [threading.Thread(target=act) for act in acts * 2]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    sweep = Sweep(context.hints)
+    sweep = _sweep(context)
     sweep.everything()
     assert context.hints.waiting() == 0
     assert {name.partition("-")[0] for name in _kept(context)} == {"bad"}
