@@ -30,6 +30,8 @@ log = structlog.get_logger()
 _MOST_MEMBERS = 1_000
 # A horse takes a popped job over within a second, and RQ then lets it live on.
 _POPPED_TTL_S = 60
+# Before the name of a job and its execution (rq/executions.py).
+_EXECUTION = b"rq:execution:"
 # What is kept of jobs that could not be read: the newest so many, each field so long.
 _KEPT = 100
 _KEPT_S = 7 * 86_400
@@ -111,10 +113,10 @@ class Sweep:
     def _look_through(self, key: str) -> None:
         """Take out of one list or registry what is not a readable, living job."""
         if key in self._lists:
-            members = [(raw, 0.0) for raw in self._client.lrange(key, 0, _MOST_MEMBERS - 1)]
+            members = self._client.lrange(key, 0, _MOST_MEMBERS - 1)
         else:
-            members = self._client.zrange(key, 0, _MOST_MEMBERS - 1, withscores=True)
-        for member, score in members:
+            members = self._client.zrange(key, 0, _MOST_MEMBERS - 1)
+        for member in members:
             job_id = member.partition(b":")[0] if key == self._started else member
             try:
                 job = HintJob.fetch(job_id.decode("ascii"), self._client, self._queue.serializer)
@@ -124,11 +126,15 @@ class Sweep:
             except NoSuchJobError:
                 self._take_out(job_id, member)
             else:
-                self._age(job, key, member, ends_at=score)
+                self._age(job, key, member)
 
-    def _age(self, job: Job, key: str, member: bytes, *, ends_at: float) -> None:
-        """End a job whose worker is dead, or has popped it and is perhaps dead."""
-        if key == self._started and ends_at < time.time():
+    def _age(self, job: Job, key: str, member: bytes) -> None:
+        """End a job whose worker is dead, or has popped it and is perhaps dead.
+
+        The registry says when by the clock of the worker's host, which may be wrong; what RQ notes
+        of a job that is being run expires at the same time by Redis's.
+        """
+        if key == self._started and not self._client.exists(_EXECUTION + member):
             log.warning("job_abandoned", job=job.id)
             self._take_out(job.id.encode(), member)
         elif key == self._lists[1] and self._client.ttl(job.key) < 0:

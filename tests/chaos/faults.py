@@ -191,7 +191,9 @@ class Faults:
 
             self._later(self.draw.uniform(*STOPS_S), go_on)
             return self._fault(kind, worker)
-        pid = self.draw.choice([worker, self.plant.poller() or worker])
+        # A host's: workers share the clock of the process that they were forked from.
+        hosts = [*self.plant.tops(), self.plant.poller()]
+        pid = self.draw.choice([pid for pid in hosts if pid] or [worker])
         self.plant.set_clock(pid, self.draw.choice((-HOUR_S, HOUR_S)))
         self._later(self.draw.uniform(*JUMPS_S), lambda: self.plant.set_clock(pid, 0.0))
         return self._fault(kind, pid)

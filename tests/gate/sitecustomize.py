@@ -31,7 +31,7 @@ def gated(place: str, act: Callable[..., Any]) -> Callable[..., Any]:
     return wait_and_act
 
 
-if "--single" in sys.orig_argv:
+if "work" in sys.orig_argv:
     # between the pop of a hint and RQ's note of it, in the worker
     popped = worker.rqworker.HintWorker.prepare_execution
     worker.rqworker.HintWorker.prepare_execution = gated("popped", popped)  # type: ignore[method-assign]

@@ -128,10 +128,15 @@ def test_popped_job_when_its_worker_is_dead_then_leaves_after_a_minute(
 def test_started_job_when_its_worker_is_dead_then_is_dropped_and_a_living_one_is_not(
     context: Context, sweep: Sweep
 ) -> None:
-    """A job whose heart stopped beating is gone; a failed one is kept until its time is over."""
+    """A job whose heart stopped beating is gone; a failed one is kept until its time is over.
+
+    Whatever the clocks of those who run them said: one is two hours ahead, one behind.
+    """
     for name in ("dead", "alive"):
         put_job(context.client, name, "worker.jobs.work", "live", [], status="started")
-    context.client.zadd(STARTED, {"dead:0123": time.time() - 1, "alive:4567": LATER})
+    now = time.time()
+    context.client.zadd(STARTED, {"dead:0123": now + 7_200, "alive:4567": now - 7_200})
+    context.client.hset("rq:execution:alive:4567", "id", "4567")
     put_job(context.client, "failed", "worker.jobs.work", "live", [], status="failed")
     context.client.zadd("rq:failed:samestory-live", {"failed": LATER, "past": time.time() - 1})
     sweep.leavings()
@@ -145,6 +150,7 @@ def _register(context: Context, name: str, job_id: str) -> None:
         context.client.sadd(registry, f"rq:worker:{name}")
     context.client.hset(f"rq:worker:{name}", "birth", "2026-03-01T00:00:00.000000Z")
     context.client.sadd(f"rq:worker:{name}:executions", f"{job_id}:0123")
+    context.client.hset(f"rq:execution:{job_id}:0123", "id", "0123")
     context.client.zadd(STARTED, {f"{job_id}:0123": LATER})
 
 

@@ -5,6 +5,7 @@
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -58,10 +59,10 @@ def _global_options(
     options.overrides = tuple(overrides or ())
 
 
-def main() -> None:
-    """Run the command line and exit with its status."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line, or other arguments instead, and exit with its status."""
     try:
-        app()
+        app(arguments)
     except (ConfigError, StoreError) as e:
         _fail(e, 2)
     except SamestoryError as e:

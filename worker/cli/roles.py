@@ -13,7 +13,7 @@ from typing import IO, Annotated
 import typer
 
 from worker.cli.board import Board
-from worker.cli.common import Globals, err, globals_of, set_up_logging
+from worker.cli.common import err, globals_of, set_up_logging
 from worker.cli.feeds import add_sources
 from worker.core.retry import back_offs
 from worker.demo import DemoServer
@@ -24,9 +24,9 @@ from worker.supervisor import Supervisor, follow_parent
 from worker.wiring import Context, redis_address
 
 # Beyond its drain time, for a worker to end its horse, hand back what is left, and leave.
-LEAVE_S = 3.0
-# Ctrl-C must end `run` within 10 s: this, LEAVE_S, and the server's own end.
-RUN_DRAIN_S = 5.0
+LEAVE_S = 2.5
+# Ctrl-C must end `run` within 10 s: this, twice LEAVE_S, and the server's own end.
+RUN_DRAIN_S = 4.0
 REFRESH_S = 0.25
 DEMO_PORT = 8_781
 # The demonstration's outlets are this machine itself: they need no second between two requests.
@@ -72,7 +72,8 @@ def run(
         log = stack.enter_context(_log_file(settings)) if sys.stdout.isatty() else None
         drain_s = min(settings.work.drain_s, RUN_DRAIN_S)
         options.overrides += (f"work.drain_s={drain_s}",)  # the last word, for the children
-        supervisor = _supervisor(options, url, _processes(settings), log)
+        supervisor = Supervisor(options.arguments(), _environ(url), log=log)
+        supervisor.add("work", ["work"])
         supervisor.add("web", ["web"])
         later = {"poll": _has_worker, "deliver": _has_webhook}  # when there is somebody to serve
         started_at = context.clock()
@@ -86,7 +87,7 @@ def run(
                 supervisor.tick()
                 board.refresh()
             board.say("draining: finishing what is in hand")
-            supervisor.stop(drain_s + LEAVE_S)
+            supervisor.stop(drain_s + 2 * LEAVE_S)  # workers have a supervisor in between
             board.refresh()
 
 
@@ -106,18 +107,25 @@ def work(
     single: Annotated[bool, typer.Option("--single", hidden=True)] = False,
 ) -> None:
     """Extract, sign and attach what the ledger holds."""
+    from worker import daemon  # noqa: PLC0415 - as above
+    from worker.cli.main import main  # noqa: PLC0415 - which imports this module
+
     with _role(ctx) as context:
         if single:
-            from worker import daemon  # noqa: PLC0415 - as above
-
             daemon.work_forever(context)
             return
         stop = _stop_signal()
-        workers = processes or _processes(context.settings)
-        supervisor = _supervisor(globals_of(ctx), context.redis_url, workers)
+        lists = daemon.WordLists(context)
+        lists.load_new()  # once for all workers, and before there is one to be started anew
+        arguments = globals_of(ctx).arguments()
+        supervisor = Supervisor(arguments, _environ(context.redis_url), program=main)
+        for number in range(processes or context.settings.work.processes or os.cpu_count() or 1):
+            supervisor.add(f"work-{number + 1}", ["work", "--single"])
         while not stop.wait(REFRESH_S):
             supervisor.tick()
         supervisor.stop(context.settings.work.drain_s + LEAVE_S)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)  # we are leaving, and not because of one more
 
 
 def web(ctx: typer.Context) -> None:
@@ -175,10 +183,6 @@ def _stop_signal() -> threading.Event:
     return stop
 
 
-def _processes(settings: Settings) -> int:
-    return settings.work.processes or os.cpu_count() or 1
-
-
 def _has_worker(context: Context) -> bool:
     """Say whether somebody waits for the first articles; polling earlier would make them wait."""
     try:
@@ -195,18 +199,12 @@ def _has_webhook(context: Context) -> bool:
         return False
 
 
-def _supervisor(
-    options: Globals, redis_url: str, workers: int, log: IO[str] | None = None
-) -> Supervisor:
-    """Return a supervisor of workers that read the same settings and use the same server.
+def _environ(redis_url: str) -> dict[str, str]:
+    """Return the environment of children that use the same server.
 
-    The address goes by the environment: it may hold a password, and arguments are public.
+    The address goes this way because it may hold a password, and arguments are public.
     """
-    environ = {**os.environ, "SAMESTORY_REDIS_URL": redis_url}
-    supervisor = Supervisor(options.arguments(), environ, log=log)
-    for number in range(workers):
-        supervisor.add(f"work-{number + 1}", ["work", "--single"])
-    return supervisor
+    return {**os.environ, "SAMESTORY_REDIS_URL": redis_url}
 
 
 def _log_file(settings: Settings) -> IO[str]:
