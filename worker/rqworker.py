@@ -91,7 +91,10 @@ class HintWorker(Worker):
     # --- its horses ---
 
     def execute_job(self, job: Job, queue: Queue) -> None:
-        """Run a job. When Redis is lost meanwhile, wait for it: RQ would end the worker."""
+        """Run a job. When Redis is lost meanwhile, wait for it: RQ would end the worker.
+
+        The horse is ended, and what it left goes to whoever is free when Redis is back.
+        """
         try:
             super().execute_job(job, queue)
         except _LOST as e:
@@ -99,8 +102,13 @@ class HintWorker(Worker):
             if self.horse_pid:
                 self.kill_horse()
                 self.wait_for_horse()
+            left = [one.composite_key.encode() for one in self.executions.values()]
             self.executions.clear()
             self._wait_for_redis()
+            with contextlib.suppress(StoreError), store_errors():  # or when the leases end
+                self._ledger.hand_back(hinted_at(job), now=self._clock())
+                for member in left:
+                    self._sweep.forget(self.executions_key, member)
 
     def _wait_for_redis(self) -> None:
         """Return when Redis answers, or when told to stop."""

@@ -28,8 +28,9 @@ log = structlog.get_logger()
 # Members of a list or registry looked at in one sweep. Those of the queue further back are read
 # when their turn comes; those of registries further back, by nobody.
 _MOST_MEMBERS = 1_000
-# A horse takes a popped job over within a second, and RQ then lets it live on.
-_POPPED_TTL_S = 60
+# A horse takes a popped job over within a second or two. Whose worker is longer about it, or was
+# never told of the pop, is at worst hinted at twice.
+_POPPED_S = 4.0
 # Before the name of a job and its execution (rq/executions.py).
 _EXECUTION = b"rq:execution:"
 # What is kept of jobs that could not be read: the newest so many, each field so long.
@@ -41,9 +42,25 @@ _KEPT_CHARACTERS = 200
 class Sweep:
     """The sweep of one queue. Raises redis-py's own errors, which RQ's loop waits out."""
 
-    def __init__(self, hints: Hints, hand_back: Callable[[Job], object]) -> None:
-        """Sweep the queue of these hints, and hand back what a hint told a dead worker of."""
+    def __init__(
+        self,
+        hints: Hints,
+        hand_back: Callable[[Job], object],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Say what to sweep.
+
+        Args:
+            hints: the queue.
+            hand_back: called with each job whose worker is dead, or popped it and knows nothing of it.
+            clock: seconds, from any moment on.
+        """
         self._hand_back = hand_back
+        self._clock = clock
+        self._popped: dict[
+            bytes, float
+        ] = {}  # since when jobs are known to be popped and not begun
         queue = hints.queue
         self._queue = queue
         self._client: redis.Redis = queue.connection
@@ -99,12 +116,22 @@ class Sweep:
                 self._hand_back(
                     HintJob.fetch(job_id.decode("ascii"), self._client, self._queue.serializer)
                 )
-            self._take_out(job_id, member)
+            self.forget(executions, member)
         with self._client.pipeline() as pipe:
             pipe.srem(worker_registration.REDIS_WORKER_KEYS, key)
-            pipe.unlink(key, executions)
+            pipe.unlink(key)
             pipe.execute()
         log.warning("worker_dead", worker=name)
+
+    def forget(self, executions: str, member: bytes) -> None:
+        """Let go of a job that a worker had in hand.
+
+        Args:
+            executions: the key where RQ keeps what the worker has in hand.
+            member: of it: the ids of job and execution.
+        """
+        self._take_out(member.partition(b":")[0], member)
+        self._client.srem(executions, member)
 
     def _kinds(self) -> Iterator[tuple[str, bytes]]:
         yield from ((key, b"list") for key in self._lists)
@@ -114,6 +141,8 @@ class Sweep:
         """Take out of one list or registry what is not a readable, living job."""
         if key in self._lists:
             members = self._client.lrange(key, 0, _MOST_MEMBERS - 1)
+            if key == self._lists[1]:
+                self._popped = {job: self._popped.get(job, self._clock()) for job in members}
         else:
             members = self._client.zrange(key, 0, _MOST_MEMBERS - 1)
         for member in members:
@@ -129,7 +158,7 @@ class Sweep:
                 self._age(job, key, member)
 
     def _age(self, job: Job, key: str, member: bytes) -> None:
-        """End a job whose worker is dead, or has popped it and is perhaps dead.
+        """End a job whose worker is dead, or has popped it and does nothing about it.
 
         The registry says when by the clock of the worker's host, which may be wrong; what RQ notes
         of a job that is being run expires at the same time by Redis's.
@@ -137,8 +166,10 @@ class Sweep:
         if key == self._started and not self._client.exists(_EXECUTION + member):
             log.warning("job_abandoned", job=job.id)
             self._take_out(job.id.encode(), member)
-        elif key == self._lists[1] and self._client.ttl(job.key) < 0:
-            self._client.expire(job.key, _POPPED_TTL_S)
+        elif key == self._lists[1] and self._clock() > self._popped[member] + _POPPED_S:
+            log.warning("job_passed_over", job=job.id)
+            self._hand_back(job)
+            self._take_out(job.id.encode(), member)
 
     def _keep(self, job_id: bytes, key: str, why: str) -> None:
         """Keep for the operator what is known of an unreadable job."""

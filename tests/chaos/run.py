@@ -100,8 +100,8 @@ def _figures(
     stage: Stage, proxy: Proxy, faults: Faults, verdict: Verdict, audit: dict[str, Any]
 ) -> dict[str, Any]:
     watch = stage.watch
-    of_work = sorted(s for kind, _, s in watch.recoveries if kind != "poller")
-    of_poll = sorted(s for kind, _, s in watch.recoveries if kind == "poller")
+    of_work = sorted(s for kind, _, s, _ in watch.recoveries if kind != "poller")
+    of_poll = sorted(s for kind, _, s, _ in watch.recoveries if kind == "poller")
     return {
         "entries": len(stage.world.items),
         "listed": len(stage.world.published),

@@ -53,8 +53,8 @@ class Watch:
     pending: int = 0
     hints: int = 0  # in the queue
     victims: dict[EntryId, Victim] = field(default_factory=dict)
-    # kind of the kill, when it was, and how long it took, in seconds
-    recoveries: list[tuple[str, float, float]] = field(default_factory=list)
+    # kind of the kill, when it was, how long it took, in seconds, and which entry it hit
+    recoveries: list[tuple[str, float, float, int]] = field(default_factory=list)
     # seconds, entries listed, settled, pending, hints in the queue
     samples: list[tuple[float, int, int, int, int]] = field(default_factory=list)
     keys: Keys = field(default_factory=lambda: Keys(LIVE))
@@ -78,7 +78,8 @@ class Watch:
             if victim and (
                 row.outcome or (row.stage, row.attempts) != (victim.stage, victim.attempts)
             ):
-                found = (victim.kind, victim.at - self.started, now - victim.at)
+                number = self.open[entry_id].number
+                found = (victim.kind, victim.at - self.started, now - victim.at, number)
                 self.recoveries.append(found)
                 del self.victims[entry_id]
             if row.outcome:
@@ -136,6 +137,8 @@ class Watch:
         left = {i: row for i, row in rows.items() if not row.outcome and i in self.open}
         for entry_id, row in left.items():
             if earlier := self.victims.get(entry_id):  # another one had it in hand already
-                self.recoveries.append((earlier.kind, earlier.at - self.started, at - earlier.at))
+                number = self.open[entry_id].number
+                found = (earlier.kind, earlier.at - self.started, at - earlier.at, number)
+                self.recoveries.append(found)
             self.victims[entry_id] = Victim(at, kind, row.stage, row.attempts)
         return len(left)

@@ -222,7 +222,8 @@ class Ledger:
             entry_ids: of the entries.
             now: Unix seconds.
             back_off_s: where the work itself may be to blame, the one that was being worked on
-                waits for this after its first attempt, and twice as long after each further one.
+                waits for this after its first attempt, and twice as long after each further one,
+                but no longer than a lease.
 
         Returns: how many. Those with an outcome, or waiting longer for an attempt, are left alone.
         """
