@@ -8,8 +8,10 @@ FEEDS  ?=
 ENTRIES ?=
 KILLS   ?=
 SEED    ?=
+AWAY_S  ?=
+DOCS    ?=
 
-.PHONY: run test bench chaos soak lint types arch check clean
+.PHONY: run test bench chaos outage soak lint types arch check clean
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
@@ -29,7 +31,12 @@ bench: $(READY)  ## an hour, on a machine with nothing else to do; BENCH="--quic
 	$(BIN)/python tests/benchmarks/run.py $(or $(BENCH),--docs docs)
 
 chaos: $(READY)  ## 500 kills over 10 000 entries; ENTRIES=1000 KILLS=50 SEED=2 for less; Linux
-	$(BIN)/python tests/chaos/run.py --entries $(or $(ENTRIES),10000) --kills $(or $(KILLS),500) --seed $(or $(SEED),1)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[plot]'
+	$(BIN)/python tests/chaos/run.py --entries $(or $(ENTRIES),10000) --kills $(or $(KILLS),500) \
+	  --seed $(or $(SEED),1) --docs $(or $(DOCS),var)
+
+outage: $(READY)  ## two minutes: Redis away for 30 s; AWAY_S=60; Linux
+	$(BIN)/python tests/chaos/outage.py --away-s $(or $(AWAY_S),30)
 
 soak: $(READY)  ## two hours: 200 000 entries without faults; ENTRIES=5000 for half an hour; Linux
 	$(BIN)/python tests/chaos/soak.py --entries $(or $(ENTRIES),200000) --seed $(or $(SEED),1)

@@ -209,6 +209,11 @@ def _gone(pid: int) -> bool:
     return stat.rpartition(")")[2].split()[0] == "Z"
 
 
+def _parent(pid: int) -> int:
+    """Return the id of a process's parent."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
 # --- killed -----------------------------------------------------------------------------------
 
 
@@ -437,19 +442,20 @@ def test_worker_when_redis_is_killed_and_comes_back_then_is_at_work_again(
 
 
 def test_worker_when_a_job_ends_while_redis_is_away_then_the_entry_is_done_once(
-    scene: Scene,
+    patient: Scene,
 ) -> None:
-    """The horse cannot say that it is done, nor the worker: both begin anew when Redis is back."""
-    scene.start("work", "--processes", "1")
-    scene.close("attached")
-    entries = scene.hint("flood")
-    horse = scene.held("attached")
-    scene.server.kill()
-    scene.open("attached")
+    """The horse cannot say that it is done, nor the worker: its lease is handed back when Redis is."""
+    patient.start("work", "--processes", "1")
+    patient.close("attached")
+    entries = patient.hint("flood")
+    horse = patient.held("attached")
+    patient.server.kill()
+    patient.open("attached")
     until(lambda: _gone(horse), timeout_s=60)
-    scene.server.start()
-    scene.finish(*entries)
-    assert scene.restarts() <= 1
+    patient.server.start()
+    until(lambda: all(map(patient.outcome, entries)), timeout_s=60)
+    patient.finish(*entries)
+    assert patient.restarts() <= 1
 
 
 def test_worker_when_redis_hangs_then_is_at_work_again_when_it_answers(scene: Scene) -> None:
@@ -481,6 +487,25 @@ def test_worker_when_told_to_end_while_redis_is_away_then_ends_cleanly(
 
 
 # --- supervised -------------------------------------------------------------------------------
+
+
+def test_command_when_a_worker_is_killed_then_forks_another_and_nobody_waits_for_leases(
+    patient: Scene,
+) -> None:
+    """Its sibling, or the one that takes its place, does what it left; each is a fork of the command."""
+    supervisor = patient.start("work", "--processes", "1")
+    patient.close("started")
+    entries = patient.hint("flood")
+    worker = _parent(patient.held("started"))
+    assert _parent(worker) == supervisor.pid
+    os.kill(worker, signal.SIGKILL)
+    patient.open("started")
+    until(lambda: all(map(patient.outcome, entries)), timeout_s=60)
+    patient.finish(*entries)
+    (name,) = patient.workers()
+    successor = int(name.split(b"-")[1])
+    assert (successor != worker, _parent(successor)) == (True, supervisor.pid)
+    assert patient.restarts() == 1
 
 
 def test_supervisor_starts_again_what_ended_whatever_its_status_was(tmp_path: Path) -> None:
