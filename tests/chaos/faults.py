@@ -182,6 +182,7 @@ class Faults:
         worker = self.draw.choice(sorted(workers))
         if kind == "stop":
             pids = [worker, *workers[worker]]
+            self.watch.struck_again(self.watch.in_hand([worker]), time.monotonic())
             for pid in pids:
                 send(pid, signal.SIGSTOP)
 

@@ -133,12 +133,17 @@ class Watch:
     def killed(self, kind: str, entry_ids: Sequence[EntryId]) -> int:
         """Look out for what a killed process had in hand; return how many had no outcome yet."""
         at = time.monotonic()
+        self.struck_again(entry_ids, at)
         rows = self.rows(entry_ids)
         left = {i: row for i, row in rows.items() if not row.outcome and i in self.open}
         for entry_id, row in left.items():
-            if earlier := self.victims.get(entry_id):  # another one had it in hand already
+            self.victims[entry_id] = Victim(at, kind, row.stage, row.attempts)
+        return len(left)
+
+    def struck_again(self, entry_ids: Iterable[EntryId], at: float) -> None:
+        """End the recovery of victims: another process had them in hand, and it was struck as well."""
+        for entry_id in entry_ids:
+            if earlier := self.victims.pop(entry_id, None):
                 number = self.open[entry_id].number
                 found = (earlier.kind, earlier.at - self.started, at - earlier.at, number)
                 self.recoveries.append(found)
-            self.victims[entry_id] = Victim(at, kind, row.stage, row.attempts)
-        return len(left)
