@@ -148,7 +148,7 @@ class HintWorker(Worker):
                 if time.monotonic() < self._drain_until:
                     super().maintain_heartbeats(job, execution)
                     self._ledger.renew(hinted_at(job), now=self._clock())
-                    self._sweep.bury()
+                    self._sweep.take_over()
                     self._reconcile()
                 else:
                     self._end_horse(job)

@@ -28,9 +28,11 @@ log = structlog.get_logger()
 # Members of a list or registry looked at in one sweep. Those of the queue further back are read
 # when their turn comes; those of registries further back, by nobody.
 _MOST_MEMBERS = 1_000
-# A horse takes a popped job over within a second or two. Whose worker is longer about it, or was
-# never told of the pop, is at worst hinted at twice.
-_POPPED_S = 4.0
+# A horse takes a popped job over within a second or two, and RQ then lets it live on. Until then it
+# has a minute to live, which tells every worker how long ago it was seen first; one whose worker is
+# slow, or was never told of the pop, is at worst hinted at twice.
+_POPPED_TTL_S = 60
+_POPPED_S = 4
 # Before the name of a job and its execution (rq/executions.py).
 _EXECUTION = b"rq:execution:"
 # What is kept of jobs that could not be read: the newest so many, each field so long.
@@ -42,25 +44,14 @@ _KEPT_CHARACTERS = 200
 class Sweep:
     """The sweep of one queue. Raises redis-py's own errors, which RQ's loop waits out."""
 
-    def __init__(
-        self,
-        hints: Hints,
-        hand_back: Callable[[Job], object],
-        *,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, hints: Hints, hand_back: Callable[[Job], object]) -> None:
         """Say what to sweep.
 
         Args:
             hints: the queue.
             hand_back: called with each job whose worker is dead, or popped it and knows nothing of it.
-            clock: seconds, from any moment on.
         """
         self._hand_back = hand_back
-        self._clock = clock
-        self._popped: dict[
-            bytes, float
-        ] = {}  # since when jobs are known to be popped and not begun
         queue = hints.queue
         self._queue = queue
         self._client: redis.Redis = queue.connection
@@ -90,17 +81,17 @@ class Sweep:
 
     def leavings(self) -> None:
         """Look at what workers have in hand, and forget what is past."""
-        self.bury()
-        self._look_through(self._lists[1])
+        self.take_over()
         self._look_through(self._started)
         self._client.zremrangebyscore(self._failed, "-inf", time.time())
         worker_registration.clean_worker_registry(self._queue)
 
-    def bury(self) -> None:
-        """Hand back what the workers had in hand that died on this machine, and forget them.
+    def take_over(self) -> None:
+        """Hand back what nobody works off: of workers that died on this machine, and lost pops.
 
-        Cost: one round trip where there are none.
+        Cost: two round trips where there is nothing.
         """
+        self._look_through(self._lists[1])
         registry = worker_registration.WORKERS_BY_QUEUE_KEY % self._queue.name
         for key in self._client.smembers(registry):
             name = key.decode("latin-1").removeprefix(Worker.redis_worker_namespace_prefix)
@@ -141,8 +132,6 @@ class Sweep:
         """Take out of one list or registry what is not a readable, living job."""
         if key in self._lists:
             members = self._client.lrange(key, 0, _MOST_MEMBERS - 1)
-            if key == self._lists[1]:
-                self._popped = {job: self._popped.get(job, self._clock()) for job in members}
         else:
             members = self._client.zrange(key, 0, _MOST_MEMBERS - 1)
         for member in members:
@@ -166,10 +155,14 @@ class Sweep:
         if key == self._started and not self._client.exists(_EXECUTION + member):
             log.warning("job_abandoned", job=job.id)
             self._take_out(job.id.encode(), member)
-        elif key == self._lists[1] and self._clock() > self._popped[member] + _POPPED_S:
-            log.warning("job_passed_over", job=job.id)
-            self._hand_back(job)
-            self._take_out(job.id.encode(), member)
+        elif key == self._lists[1]:
+            left_s = self._client.ttl(job.key)
+            if left_s < 0:
+                self._client.expire(job.key, _POPPED_TTL_S)
+            elif left_s <= _POPPED_TTL_S - _POPPED_S:
+                log.warning("job_passed_over", job=job.id)
+                self._hand_back(job)
+                self._take_out(job.id.encode(), member)
 
     def _keep(self, job_id: bytes, key: str, why: str) -> None:
         """Keep for the operator what is known of an unreadable job."""

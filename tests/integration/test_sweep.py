@@ -111,26 +111,26 @@ def test_leavings_when_a_popped_job_cannot_be_read_then_takes_it_out(
 def test_popped_job_when_nobody_begins_it_then_is_handed_back_after_seconds(
     context: Context,
 ) -> None:
-    """As when the answer to the pop was lost; one that was popped a moment ago is left alone."""
-    now = [100.0]
+    """As when the answer to the pop was lost; whoever looks next sees how long ago it was seen first."""
     handed: list[str] = []
-    sweep = Sweep(context.hints, lambda job: handed.append(job.id), clock=lambda: now[0])
-    put_job(context.client, "popped", "worker.jobs.work", "live", [])
-    context.client.rpush(INTERMEDIATE, "popped")
-    sweep.leavings()
-    now[0] += 3.0
-    put_job(context.client, "later", "worker.jobs.work", "live", [])
-    context.client.rpush(INTERMEDIATE, "later")
-    sweep.leavings()
-    assert (_members(context), handed) == ({b"popped", b"later"}, [])
-    now[0] += 2.0
-    sweep.leavings()
-    assert (_members(context), handed) == ({b"later"}, ["popped"])
-    assert not context.client.exists("rq:job:popped")
-    context.client.lrem(INTERMEDIATE, 0, b"later")  # its horse has begun
-    now[0] += 60.0
-    sweep.leavings()
+
+    def look() -> None:
+        Sweep(context.hints, lambda job: handed.append(job.id)).take_over()
+
+    for job_id in ("popped", "begun"):
+        put_job(context.client, job_id, "worker.jobs.work", "live", [])
+        context.client.rpush(INTERMEDIATE, job_id)
+    look()
+    assert 55 <= context.client.ttl("rq:job:popped") <= 60
+    context.client.expire("rq:job:popped", 57)
+    look()
+    assert (_members(context), handed) == ({b"popped", b"begun"}, [])
+    context.client.expire("rq:job:popped", 56)  # as it is four seconds later
+    context.client.lrem(INTERMEDIATE, 0, b"begun")
+    look()
+    look()
     assert (_members(context), handed, _kept(context)) == (set(), ["popped"], {})
+    assert not context.client.exists("rq:job:popped")
 
 
 def test_started_job_when_its_worker_is_dead_then_is_dropped_and_a_living_one_is_not(
@@ -177,7 +177,7 @@ def test_what_a_dead_neighbour_had_in_hand_is_handed_back_by_one_of_many_that_lo
     put_unreadable(context.client)
     context.client.sadd(f"rq:worker:{dead}:executions", b"garbage:0123", b"\xff:0123", b"none:0")
     handed: list[tuple[EntryId, ...]] = []
-    acts = [_sweep(context, lambda job: handed.append(hinted_at(job))).bury] * 4
+    acts = [_sweep(context, lambda job: handed.append(hinted_at(job))).take_over] * 4
     threads = [threading.Thread(target=act) for act in acts]
     for thread in threads:
         thread.start()
