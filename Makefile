@@ -38,7 +38,7 @@ chaos: $(READY)  ## 500 kills over 10 000 entries; ENTRIES=1000 KILLS=50 SEED=2 
 outage: $(READY)  ## two minutes: Redis away for 30 s; AWAY_S=60; Linux
 	$(BIN)/python tests/chaos/outage.py --away-s $(or $(AWAY_S),30)
 
-soak: $(READY)  ## two hours: 200 000 entries without faults; ENTRIES=5000 for half an hour; Linux
+soak: $(READY)  ## an hour and a half: 200 000 entries without faults; ENTRIES=5000 for half an hour; Linux
 	$(BIN)/python tests/chaos/soak.py --entries $(or $(ENTRIES),200000) --seed $(or $(SEED),1)
 
 lint: $(READY)
