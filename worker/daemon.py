@@ -15,6 +15,7 @@ from worker.core.admission import full, unsafe
 from worker.core.retry import back_offs
 from worker.core.webhooks import Webhook
 from worker.errors import StoreError
+from worker.limits import share_one_heap
 from worker.model import EntryId, WebhookId
 from worker.rqworker import HintWorker
 from worker.steps.prepare import warm_up
@@ -209,6 +210,7 @@ class PollLoop:
 
 async def poll_forever(context: Context) -> None:
     """Run the poll role until SIGTERM or SIGINT."""
+    share_one_heap()
     stop = stop_event()
     async with poll_steps(context) as steps:
         await PollLoop(context, steps).run(stop)

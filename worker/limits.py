@@ -1,4 +1,4 @@
-"""What the kernel holds processes to that decode what strangers sent: limits, and an end.
+"""What the kernel and the C library hold processes to that handle what strangers sent.
 
 Python-level time-outs do not hold: C code delays them and any `except Exception` swallows them.
 """
@@ -10,6 +10,8 @@ import signal
 import sys
 
 _PR_SET_PDEATHSIG = 1  # from linux/prctl.h
+_M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8  # from malloc.h
+_LARGE_BYTES = 128 * 1024  # glibc's own, before it starts to raise it
 
 
 def limit_memory(more_mb: int) -> None:
@@ -40,6 +42,20 @@ def die_with(parent: int) -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         if os.getppid() != parent:  # it was faster
             os.kill(os.getpid(), signal.SIGKILL)
+
+
+def share_one_heap() -> None:
+    """Let all threads of this process share one heap, and give large blocks back when they are freed.
+
+    By default glibc gives each thread an arena, which keeps the room of the largest feed or page that
+    the thread ever held, and counts as small what is no larger than the largest block freed so far
+    (mallopt(3), M_ARENA_MAX and M_MMAP_THRESHOLD). Call it before threads start. A poller had 95 MB so
+    and no more after 9 000 entries, instead of 128 MB and growing. Does nothing without glibc.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt:
+        mallopt(_M_ARENA_MAX, 1)
+        mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
 
 
 def no_core_file() -> None:
