@@ -27,7 +27,7 @@ TEXT = (
 
 @dataclass
 class Cluster:
-    """A feed's server, Redis, a poller and two workers, each on its own host."""
+    """A feed's server, Redis, a poller and the workers of two hosts, each on its own host."""
 
     home: Path
     site: Host
@@ -43,6 +43,10 @@ class Cluster:
                 [*host.prefix, *arguments], cwd=self.home, stdout=log, stderr=log,
                 env=environment(self.url), start_new_session=True,
             )  # fmt: skip
+
+    def work(self, number: int) -> None:
+        """Start the worker of a host."""
+        self.start(f"work{number}.log", self.workers[number], *command("work", "--processes", "1"))
 
     def stop(self) -> None:
         """End all programs and what they started."""
@@ -103,7 +107,7 @@ class Cluster:
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[Cluster]:
-    """A running cluster without feeds."""
+    """A running cluster without feeds; only the first of its workers is there."""
     (tmp_path / "site").mkdir()
     (tmp_path / "config").mkdir()
     (tmp_path / "config" / "samestory.toml").write_text(
@@ -122,8 +126,7 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
             "redis.log", store, SERVERS["system"] or SERVERS["embedded"],
             "--bind", store.address, "--protected-mode", "no", "--save", "", "--appendonly", "no",
         )  # fmt: skip
-        for number, host in enumerate(workers):
-            made.start(f"work{number}.log", host, *command("work", "--processes", "1"))
+        made.work(0)
         made.start("poll.log", poller, *command("poll"))
         yield made
 
@@ -136,6 +139,7 @@ def test_cluster_when_hosts_are_cut_off_stopped_and_brought_back_then_loses_noth
     cluster.publish(0)
     until(lambda: "entry_settled" in cluster.log("work0.log"), timeout_s=60)
     first.unplug()  # with entries in hand: the other one finishes them
+    cluster.work(1)
     until(lambda: cluster.done(1), timeout_s=60)
 
     first.plug_in()
