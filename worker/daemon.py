@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import signal
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from worker import jobs
 from worker.core.admission import full, unsafe
 from worker.core.retry import back_offs
 from worker.core.webhooks import Webhook
+from worker.endings import ENDINGS
 from worker.errors import StoreError
 from worker.limits import share_one_heap
 from worker.model import EntryId, WebhookId
@@ -66,7 +66,7 @@ def stop_event() -> asyncio.Event:
     """Return an event that SIGTERM and SIGINT set."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in ENDINGS:
         loop.add_signal_handler(number, stop.set)
     return stop
 

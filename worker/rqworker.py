@@ -20,6 +20,7 @@ from rq.utils import now
 from rq.worker import WorkerStatus
 
 from worker.core.retry import FIRST_S, LONGEST_BACK_OFF_S, back_offs
+from worker.endings import on_ending
 from worker.errors import StoreError
 from worker.hints import HintJob, HintQueue, Hints, hinted_at
 from worker.limits import allow_cpu, die_with, limit_memory, no_core_file
@@ -200,7 +201,7 @@ class HintWorker(Worker):
 
         Further signals are ignored: this one sets a deadline.
         """
-        _ignore_signals()
+        on_ending(signal.SIG_IGN)
         self._drain_until = time.monotonic() + self._settings.drain_s
         if self.get_state() != WorkerStatus.BUSY:
             raise StopRequested
@@ -208,9 +209,4 @@ class HintWorker(Worker):
 
     def setup_work_horse_signals(self) -> None:
         """Leave the end of a horse to its worker, also when a signal goes to every process."""
-        _ignore_signals()
-
-
-def _ignore_signals() -> None:
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+        on_ending(signal.SIG_IGN)

@@ -15,6 +15,7 @@ from typing import IO, Protocol
 import structlog
 
 from worker.core.retry import back_offs
+from worker.endings import ENDINGS, on_ending
 
 log = structlog.get_logger()
 
@@ -22,9 +23,6 @@ log = structlog.get_logger()
 SUPERVISOR_VARIABLE = "_SAMESTORY_SUPERVISOR"
 # A child that lived so long did not fail at its start, which takes ten seconds on a busy machine.
 _GOOD_LIFE_S = 60.0
-
-
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class _Process(Protocol):
@@ -154,17 +152,16 @@ class _Fork:
         def go_on() -> None:
             os.setsid()
             os.environ.update(environ)
-            for number in _SIGNALS:
-                signal.signal(number, signal.SIG_DFL)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+            on_ending(signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDINGS)
             program(arguments)
 
         self._process = multiprocessing.get_context("fork").Process(target=go_on, daemon=True)
-        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        signal.pthread_sigmask(signal.SIG_BLOCK, ENDINGS)
         try:
             self._process.start()
         finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDINGS)
         self.pid = int(self._process.pid or 0)
 
     def poll(self) -> int | None:

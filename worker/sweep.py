@@ -104,9 +104,7 @@ class Sweep:
         for member in self._client.smembers(executions):
             job_id = member.partition(b":")[0]
             with contextlib.suppress(NoSuchJobError, UnicodeDecodeError):
-                self._hand_back(
-                    HintJob.fetch(job_id.decode("ascii"), self._client, self._queue.serializer)
-                )
+                self._hand_back(self._job(job_id))
             self.forget(executions, member)
         with self._client.pipeline() as pipe:
             pipe.srem(worker_registration.REDIS_WORKER_KEYS, key)
@@ -137,7 +135,7 @@ class Sweep:
         for member in members:
             job_id = member.partition(b":")[0] if key == self._started else member
             try:
-                job = HintJob.fetch(job_id.decode("ascii"), self._client, self._queue.serializer)
+                job = self._job(job_id)
             except (UnreadableJobError, UnicodeDecodeError) as e:
                 self._keep(job_id, key, str(e))
                 self._take_out(job_id, member)
@@ -163,6 +161,10 @@ class Sweep:
                 log.warning("job_passed_over", job=job.id)
                 self._hand_back(job)
                 self._take_out(job.id.encode(), member)
+
+    def _job(self, job_id: bytes) -> Job:
+        """Read a job. Raises as HintJob.fetch does, and UnicodeDecodeError."""
+        return HintJob.fetch(job_id.decode("ascii"), self._client, self._queue.serializer)
 
     def _keep(self, job_id: bytes, key: str, why: str) -> None:
         """Keep for the operator what is known of an unreadable job."""

@@ -200,18 +200,22 @@ def patient(tmp_path: Path) -> Iterator[Scene]:
         yield made
 
 
+def _stat(pid: int) -> list[str]:
+    """Return what the kernel says of a process after its name: state, parent and more."""
+    return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+
+
 def _gone(pid: int) -> bool:
     """Say whether a process is dead, whoever may have to bury it."""
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
+        return _stat(pid)[0] == "Z"
     except OSError:
         return True
-    return stat.rpartition(")")[2].split()[0] == "Z"
 
 
 def _parent(pid: int) -> int:
     """Return the id of a process's parent."""
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    return int(_stat(pid)[1])
 
 
 # --- killed -----------------------------------------------------------------------------------

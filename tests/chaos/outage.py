@@ -15,9 +15,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from stage import Stage, parser, say, staged
+from stage import FULL_LOAD, Stage, parser, say, staged
 
-AHEAD = 400  # entries: more than is worked off until a feed is asked again, so that nobody waits
 TICK_S = 0.1
 WARM_S = 20.0  # workers start and load, and the first of the queue is worked off
 BEFORE_S = 20.0  # what the rate before is taken of
@@ -35,7 +34,7 @@ def main() -> None:
     options = made.parse_args()
     with (
         tempfile.TemporaryDirectory(prefix="samestory-outage-") as folder,
-        staged(Path(folder) / "home", options, ahead=AHEAD, tick_s=TICK_S) as stage,
+        staged(Path(folder) / "home", options, ahead=FULL_LOAD, tick_s=TICK_S) as stage,
     ):
         _pass(stage, WARM_S)
         before = _pass(stage, BEFORE_S)

@@ -20,11 +20,10 @@ from pathlib import Path
 import numpy as np
 import redis
 from plant import Plant, descendants, rss_mb
-from stage import SAY_S, Stage, parser, say, staged
+from stage import FULL_LOAD, SAY_S, Stage, parser, say, staged
 
 from worker.settings import DAY_S
 
-AHEAD = 400  # entries: more than is worked off until a feed is asked again, so that nobody waits
 TICK_S = 0.5  # the machine is for those who are watched
 SAMPLE_S = 5.0
 WARM = 0.3  # of the entries: what grows before does not count
@@ -46,7 +45,7 @@ def main() -> None:
         staged(
             Path(folder) / "home",
             options,
-            ahead=AHEAD,
+            ahead=FULL_LOAD,
             tick_s=TICK_S,
             retention_days=days,
             window_days=days,

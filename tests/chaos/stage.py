@@ -17,6 +17,8 @@ from world import World, plan
 
 SAY_S = 15.0
 SWITCH_S = 0.0005  # threads that serve must not wait for the watch's
+# Entries listed ahead: more than is worked off until a feed is asked again, so that nobody waits.
+FULL_LOAD = 400
 A_FEW = 12
 STALL_S = 120.0  # well beyond every lease, back-off and restart
 POISON = 5_000  # one entry in so many costs its reader's life; one at least

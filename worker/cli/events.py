@@ -1,6 +1,5 @@
 """events: what happens to stories, one line each, for people and for programs that resume."""
 
-import signal
 import sys
 import threading
 from typing import Annotated
@@ -10,6 +9,7 @@ import typer
 from worker.cli.common import Namespace, err, opened, printable
 from worker.cli.show import many
 from worker.core.events import Cursor, Event, Item, as_json
+from worker.endings import stop_signal
 from worker.store.client import connect
 from worker.store.events import Events
 from worker.store.keys import LIVE
@@ -38,10 +38,7 @@ def events(
     as_lines: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
 ) -> None:
     """Print what happened to stories, in order; with --json each line holds a cursor."""
-    stop = threading.Event()
-    if follow:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: stop.set())
+    stop = stop_signal() if follow else threading.Event()
     with opened(ctx, namespace) as context:
         stream = _patient(context)
         cursor, left = _start(stream, after), limit or sys.maxsize

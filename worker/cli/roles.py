@@ -17,6 +17,7 @@ from worker.cli.common import err, globals_of, set_up_logging
 from worker.cli.feeds import add_sources
 from worker.core.retry import back_offs
 from worker.demo import DemoServer
+from worker.endings import on_ending, stop_signal
 from worker.errors import StoreError
 from worker.settings import Settings
 from worker.store.client import masked
@@ -57,7 +58,7 @@ def run(
         options.extra += ["fetch.allow_private=.localhost", f"fetch.host_gap_s={DEMO_GAP_S}"]
     settings = options.settings()
     set_up_logging(settings.log)
-    stop = _stop_signal()
+    stop = stop_signal()
     with ExitStack() as stack:
         url = stack.enter_context(redis_address(settings))
         context = Context(settings=settings, redis_url=url)
@@ -114,7 +115,7 @@ def work(
         if single:
             daemon.work_forever(context)
             return
-        stop = _stop_signal()
+        stop = stop_signal()
         lists = daemon.WordLists(context)
         lists.load_new()  # once for all workers, and before there is one to be started anew
         arguments = globals_of(ctx).arguments()
@@ -124,8 +125,7 @@ def work(
         while not stop.wait(REFRESH_S):
             supervisor.tick()
         supervisor.stop(context.settings.work.drain_s + LEAVE_S)
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)  # we are leaving, and not because of one more
+        on_ending(signal.SIG_IGN)  # we are leaving, and not because of one more
 
 
 def web(ctx: typer.Context) -> None:
@@ -150,14 +150,13 @@ def _role(ctx: typer.Context) -> Iterator[Context]:
     settings = globals_of(ctx).settings()
     set_up_logging(settings.log)
     follow_parent()
-    stop = _stop_signal()
+    stop = stop_signal()
     with redis_address(settings) as url:
         context = Context(settings=settings, redis_url=url)
         _wait_until_safe(context, stop)
         if stop.is_set():
             raise typer.Exit
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_DFL)  # each role handles them in a way of its own
+        on_ending(signal.SIG_DFL)  # each role handles them in a way of its own
         yield context
 
 
@@ -173,14 +172,6 @@ def _wait_until_safe(context: Context, stop: threading.Event) -> None:
             stop.wait(wait_s)
         else:
             return
-
-
-def _stop_signal() -> threading.Event:
-    """Return an event that SIGINT and SIGTERM set."""
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    return stop
 
 
 def _has_worker(context: Context) -> bool:

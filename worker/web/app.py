@@ -1,6 +1,5 @@
 """Health and metrics over HTTP, read from Redis when asked for."""
 
-import signal
 import socket
 from collections.abc import Iterator
 
@@ -14,6 +13,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
 from worker.core.admission import full
+from worker.endings import on_ending
 from worker.errors import ConfigError, SamestoryError, StoreError
 from worker.steps.measure import Numbers, measure, oldest_pending_s
 from worker.store.client import room_of
@@ -87,8 +87,7 @@ def serve(context: Context) -> None:
 
     # uvicorn raises the signal again when it is done: with the default handler it would end the
     # process before the embedded server is left in order.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
+    on_ending(stop)
     host, port = listener.getsockname()[:2]
     log.info("web_listening", host=host, port=port)
     with listener:
