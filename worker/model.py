@@ -75,6 +75,14 @@ class ParsedFeed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ruling:
+    """What a robots.txt says of one address."""
+
+    allowed: bool
+    delay_s: float  # its Crawl-delay, 0 when it has none
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """A ledger entry: one record of one feed, waiting for its outcome."""
 

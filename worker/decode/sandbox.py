@@ -1,8 +1,9 @@
 """Decoding that can be killed: a few warm child processes with limits of CPU, memory and time.
 
-One job: run decode/feed on bytes from strangers so that a crash, a memory bomb or a quadratic parse
-costs one child and one answer, never the daemon. Parent and child speak length-prefixed JSON over
-pipes; a child leaves when its stdin closes, so none outlives its parent. Called by wiring.
+One job: run decode/feed and decode/robots on bytes from strangers so that a crash, a memory bomb or
+a quadratic parse costs one child and one answer, never the daemon. Parent and child speak
+length-prefixed JSON over pipes; a child leaves when its stdin closes, so none outlives its parent.
+Called by steps/poll and fetch/robots.
 """
 
 import asyncio
@@ -20,9 +21,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from worker.decode.feed import parse_feed
+from worker.decode.robots import judge
 from worker.errors import DecodeError
 from worker.limits import allow_cpu, limit_memory, no_core_file
-from worker.model import ParsedEntry, ParsedFeed
+from worker.model import ParsedEntry, ParsedFeed, Ruling
 
 if TYPE_CHECKING:
     from typing_extensions import Self  # in typing since Python 3.11
@@ -32,6 +34,9 @@ _WALL_FACTOR = 3.0
 _WALL_MARGIN_S = 2.0
 _START_S = 30.0  # importing feedparser and lxml takes 0.2 s on an idle machine
 _EXIT_S = 1.0  # between the end of a child's pipe and that of the child
+_ROBOTS_CPU_S = (
+    1.0  # for 512 KiB of wildcards against 8 000 characters; agents times rules take more
+)
 _REQUESTS_PER_CHILD = 1_000  # retired then, before fragments of old feeds fill its address space
 # 1 000 entries of 50 000 characters would be more; a feed is at most 10 MiB, and so is its text.
 _MAX_REPLY_BYTES = 64 * 1024 * 1024
@@ -46,12 +51,11 @@ class Sandbox:
 
         Args:
             workers: children at most, and so documents decoded at once.
-            cpu_s: CPU seconds for one document; the kernel counts whole seconds, rounded up.
+            cpu_s: CPU seconds for one feed; the kernel counts whole seconds, rounded up.
             memory_mb: MiB that a child may map beside its libraries; 512 holds a 10 MiB feed.
         """
         self._cpu_s = cpu_s
         self._memory_mb = memory_mb
-        self._wall_s = _WALL_FACTOR * cpu_s + _WALL_MARGIN_S
         self._slots = asyncio.Semaphore(workers)
         self._idle: list[_Child] = []
         self._dying: set[asyncio.subprocess.Process] = set()
@@ -74,16 +78,32 @@ class Sandbox:
             DecodeError: as parse_feed, or the child died, or used up its CPU, memory or time.
         Cost: half a millisecond over the parse itself; 0.2 s more when a child must be started.
         """
+        header = {"do": "feed", "url": url, "content_type": content_type}
+        return _feed_of(await self._answer(header, body, self._cpu_s))
+
+    async def judge(self, body: bytes, url: str, token: str) -> Ruling:
+        """Return decode.robots.judge of a robots.txt, made in a child.
+
+        Raises:
+            DecodeError: the child died, or used up its CPU (one to two seconds), memory or time.
+        Cost: as parse_feed.
+        """
+        header = {"do": "robots", "url": url, "token": token}
+        return Ruling(**await self._answer(header, body, _ROBOTS_CPU_S))
+
+    async def _answer(self, header: Mapping[str, str], body: bytes, cpu_s: float) -> dict[str, Any]:
+        """Return the fields of what a child makes of a document. Raises DecodeError."""
+        wall_s = _WALL_FACTOR * cpu_s + _WALL_MARGIN_S
         async with self._slots:
             child = self._idle.pop() if self._idle else _Child()
             try:
-                await child.start(self._cpu_s, self._memory_mb)
-                ask = child.ask({"url": url, "content_type": content_type}, body)
-                reply = await asyncio.wait_for(ask, self._wall_s)
+                await child.start(self._memory_mb)
+                ask = child.ask({**header, "cpu_s": cpu_s}, body)
+                reply = await asyncio.wait_for(ask, wall_s)
                 if child.requests < _REQUESTS_PER_CHILD and not reply.get("spent"):
                     self._idle.append(child)
             except asyncio.TimeoutError as e:
-                raise DecodeError(f"decoding took longer than {self._wall_s:g} s") from e
+                raise DecodeError(f"decoding took longer than {wall_s:g} s") from e
             except (OSError, EOFError, ValueError) as e:
                 raise DecodeError(f"the decoder {await child.fate()}") from e
             finally:
@@ -92,7 +112,7 @@ class Sandbox:
                     self._bury(child)
         if "error" in reply:
             raise DecodeError(str(reply["error"]))
-        return _feed_of(reply["feed"])
+        return dict(reply["made"])
 
     def _bury(self, child: "_Child") -> None:
         """Kill a child; close() waits for it."""
@@ -117,7 +137,7 @@ class _Child:
         self.process: asyncio.subprocess.Process | None = None
         self.requests = 0
 
-    async def start(self, cpu_s: float, memory_mb: int) -> None:
+    async def start(self, memory_mb: int) -> None:
         """Start the process, unless it runs, and wait until its libraries are loaded."""
         if self.process is not None:
             return
@@ -125,7 +145,7 @@ class _Child:
         root = str(Path(__file__).parents[2])
         env = {"PATH": os.defpath, "PYTHONPATH": root, "PYTHONDONTWRITEBYTECODE": "1"}
         self.process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "worker.decode.sandbox", str(cpu_s), str(memory_mb)),
+            *(sys.executable, "-m", "worker.decode.sandbox", str(memory_mb)),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
@@ -134,7 +154,7 @@ class _Child:
         )
         await asyncio.wait_for(self._receive(), _START_S)
 
-    async def ask(self, header: Mapping[str, str], body: bytes) -> dict[str, Any]:
+    async def ask(self, header: Mapping[str, object], body: bytes) -> dict[str, Any]:
         """Return the child's reply to one request. Raises OSError, EOFError or ValueError."""
         if self.process is None or self.process.stdin is None:
             raise EOFError("the decoder was never started")
@@ -179,23 +199,22 @@ def _feed_of(fields: Mapping[str, Any]) -> ParsedFeed:
     return ParsedFeed(title=fields["title"], entries=entries, ttl_s=fields["ttl_s"])
 
 
-def _serve(requests: BinaryIO, replies: BinaryIO, cpu_s: float) -> None:
+def _serve(requests: BinaryIO, replies: BinaryIO) -> None:
     """Answer requests until stdin closes: the child's whole life."""
     replies.write(_framed({"ready": True}))
     replies.flush()
     while len(head := requests.read(_FRAME.size)) == _FRAME.size:
         size, body_size = _FRAME.unpack(head)
         header, body = json.loads(requests.read(size)), requests.read(body_size)
-        allow_cpu(cpu_s)
+        allow_cpu(header["cpu_s"])
         replies.write(_framed(_answer(header, body)))
         replies.flush()
 
 
 def _answer(header: Mapping[str, str], body: bytes) -> dict[str, object]:
-    """Return the reply to one request: the feed, or why there is none."""
+    """Return the reply to one request: what was made of the document, or why nothing was."""
     try:
-        feed = parse_feed(body, url=header["url"], content_type=header["content_type"])
-        return {"feed": asdict(feed)}
+        return {"made": asdict(_made(header, body))}
     except DecodeError as e:
         return {"error": str(e)}
     except MemoryError:
@@ -204,7 +223,13 @@ def _answer(header: Mapping[str, str], body: bytes) -> dict[str, object]:
         return {"error": f"decoding failed: {type(e).__name__}", "spent": True}
 
 
-def _main(cpu_s: float, memory_mb: int) -> None:
+def _made(header: Mapping[str, str], body: bytes) -> ParsedFeed | Ruling:
+    if header["do"] == "robots":
+        return judge(body, url=header["url"], token=header["token"])
+    return parse_feed(body, url=header["url"], content_type=header["content_type"])
+
+
+def _main(memory_mb: int) -> None:
     """Set the limits that hold for the child's life, and serve."""
     limit_memory(memory_mb)
     no_core_file()
@@ -213,8 +238,8 @@ def _main(cpu_s: float, memory_mb: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # a stray print must not break the protocol
-    _serve(sys.stdin.buffer, replies, cpu_s)
+    _serve(sys.stdin.buffer, replies)
 
 
 if __name__ == "__main__":
-    _main(float(sys.argv[1]), int(sys.argv[2]))
+    _main(int(sys.argv[1]))
