@@ -510,6 +510,21 @@ def test_slot_when_hosts_differ_then_they_do_not_wait_for_each_other() -> None:
     asyncio.run(run())
 
 
+def test_slot_when_the_host_wishes_for_a_gap_then_it_holds_until_the_next_wish() -> None:
+    """A wish counts from the last start on, for those too who know of none, and never below ours."""
+
+    async def run() -> None:
+        time = FakeTime()
+        budget = HostBudget(2.0, time.clock, time.sleep)
+        starts: list[float] = []
+        for wish_s in (None, 10.0, None, 0.5, None):
+            async with budget.slot("a.example", wish_s):
+                starts.append(time.now)
+        assert starts == [0.0, 10.0, 20.0, 22.0, 24.0]
+
+    asyncio.run(run())
+
+
 def test_slot_when_its_holder_fails_or_leaves_then_the_next_gets_it() -> None:
     """Errors and cancelled waiters give the turn back."""
 

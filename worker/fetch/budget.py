@@ -4,6 +4,7 @@ One job: make a thousand feeds on one host as polite as one. Called by fetch/cli
 """
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -15,9 +16,15 @@ _SWEEP_AT = 256  # hosts remembered before the first look for idle ones
 class _Lane:
     """What is known of one host."""
 
+    gap_s: float
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     users: int = 0  # requests in flight or waiting
-    free_at: float = 0.0  # when the next may start
+    started_at: float = -math.inf  # the last one
+
+    @property
+    def free_at(self) -> float:
+        """When the next request may start."""
+        return self.started_at + self.gap_s
 
 
 class HostBudget:
@@ -29,7 +36,7 @@ class HostBudget:
         clock: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]],
     ) -> None:
-        """Set the gap between starts in seconds; ``clock`` must not run backwards."""
+        """Set the least gap between starts in seconds; ``clock`` must not run backwards."""
         self._gap_s = gap_s
         self._clock = clock
         self._sleep = sleep
@@ -41,17 +48,24 @@ class HostBudget:
         return len(self._lanes)
 
     @asynccontextmanager
-    async def slot(self, host: str) -> AsyncIterator[None]:
-        """Wait for the host's turn, and hold it for the body of the ``async with``."""
+    async def slot(self, host: str, wish_s: float | None = None) -> AsyncIterator[None]:
+        """Wait for the host's turn, and hold it for the body of the ``async with``.
+
+        Args:
+            host: whose turn.
+            wish_s: the gap that the host asks for; None for what it asked for last.
+        """
         self._forget_idle()
-        lane = self._lanes.setdefault(host, _Lane())
+        lane = self._lanes.setdefault(host, _Lane(self._gap_s))
         lane.users += 1
+        if wish_s is not None:
+            lane.gap_s = max(self._gap_s, wish_s)
         try:
             async with lane.lock:
                 wait = lane.free_at - self._clock()
                 if wait > 0.0:
                     await self._sleep(wait)
-                lane.free_at = self._clock() + self._gap_s
+                lane.started_at = self._clock()
                 yield
         finally:
             lane.users -= 1

@@ -2,12 +2,12 @@
 
 One job: an address in, a ``Page`` or a ``FetchError`` out. Every hop of a redirect is vetted like
 the first; every wait counts against one deadline; every byte is counted decompressed. Called by
-steps/poll and steps/ingest.
+steps/poll, steps/pages and fetch/robots.
 """
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -32,6 +32,9 @@ _ACCEPT_ENCODING = "gzip, deflate"
 _CHUNK_BYTES = 64 * 1024
 _CONDITIONAL = frozenset({"If-None-Match", "If-Modified-Since"})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+# Asked of the address of each hop before it is connected to: returns how many seconds its host wants
+# between two requests, and raises FetchError when it may not be fetched.
+Permit = Callable[[URL], Awaitable[float]]
 _PASSING = frozenset({408, 425, 429})  # the 4xx that time cures (RFC 9110 15.5, RFC 6585)
 
 
@@ -56,6 +59,7 @@ class _Request:
     url: str
     headers: dict[str, str]
     max_bytes: int
+    cut: bool  # a longer body, instead of refusing it
 
     @property
     def conditional(self) -> bool:
@@ -93,6 +97,7 @@ class Fetcher:
         max_bytes: int,
         timeout_s: float,
         accept: str,
+        permit: Permit | None = None,
     ) -> Page:
         """Return the response to a GET: a 2xx, or a 304 with an empty body.
 
@@ -102,18 +107,31 @@ class Fetcher:
             max_bytes: of the decoded body; the policy's limit holds too.
             timeout_s: wall clock over all hops, waiting for a turn not counted.
             accept: the Accept header.
+            permit: who is asked about each hop, outside the deadline; None for nobody.
 
         Raises:
             FetchError: no such response; ``permanent`` when asking again would be no use.
         """
         headers = {"Accept": accept, **_conditions(validators or Validators())}
         max_bytes = min(max_bytes, self._policy.max_bytes)
-        request = _Request(url=url, headers=headers, max_bytes=max_bytes)
+        request = _Request(url=url, headers=headers, max_bytes=max_bytes, cut=False)
+        return await self._follow(request, timeout_s, permit)
+
+    async def get_start(self, url: str, *, max_bytes: int, timeout_s: float, accept: str) -> Page:
+        """Return the response to a GET as ``get`` does, its body cut at ``max_bytes``."""
+        headers = {"Accept": accept}
+        request = _Request(url=url, headers=headers, max_bytes=max_bytes, cut=True)
+        return await self._follow(request, timeout_s, None)
+
+    async def _follow(self, request: _Request, timeout_s: float, permit: Permit | None) -> Page:
+        """Return the page at the end of the redirects. Raises FetchError."""
+        url = request.url
         left_s = timeout_s = min(timeout_s, self._policy.total_timeout_s)
         target = self._vetted(url, url)
         for _ in range(MAX_REDIRECTS + 1):
+            wish_s = await permit(target) if permit else None
             # Each hop takes its own turn: holding one host while waiting for another can deadlock.
-            async with self._budget.slot(target.host or ""), self._in_flight:
+            async with self._budget.slot(target.host or "", wish_s), self._in_flight:
                 started = time.monotonic()
                 try:
                     answer = await asyncio.wait_for(self._hop(target, request), left_s)
@@ -140,7 +158,7 @@ class Fetcher:
                 return self._vetted(str(target.join(URL(headers["location"]))), request.url)
             now = time.time()
             _refuse_status(target, response.status, retry_after_s(headers, now), request)
-            body = b"" if response.status == 304 else await _body(response, request.max_bytes)
+            body = b"" if response.status == 304 else await _body(response, request)
         return Page(
             url=request.url,
             final_url=str(target),
@@ -241,14 +259,17 @@ def _refuse_status(target: URL, status: int, retry_s: float | None, request: _Re
     )
 
 
-async def _body(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
+async def _body(response: aiohttp.ClientResponse, request: _Request) -> bytes:
     """Return the decoded body. Raises FetchError when it is larger than allowed."""
     body = bytearray()
     async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
         body += chunk
-        if len(body) > max_bytes:
+        if len(body) > request.max_bytes:
             response.close()  # release() would keep reading what the server keeps sending
-            message = f"{shown(response.url)}: the body is larger than {max_bytes} bytes"
+            if request.cut:
+                del body[request.max_bytes :]
+                break
+            message = f"{shown(response.url)}: the body is larger than {request.max_bytes} bytes"
             raise FetchError(message, status=response.status, permanent=True)
     return bytes(body)
 
