@@ -33,7 +33,10 @@ Answer = tuple[int, dict[str, str], bytes]
 
 
 class Site:
-    """A web server whose answers a test sets, and which keeps what it was asked."""
+    """A web server whose answers a test sets, and which keeps what it was asked.
+
+    How often its robots.txt was asked for is counted apart: that comes before the first page.
+    """
 
     def __init__(self) -> None:
         """Listen on a free port of the loopback."""
@@ -41,7 +44,10 @@ class Site:
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                site.asked.append((self.path, dict(self.headers.items())))
+                if self.path == "/robots.txt":
+                    site.robots_asked += 1
+                else:
+                    site.asked.append((self.path, dict(self.headers.items())))
                 status, headers, body = site.answers.get(self.path, (404, {}, b"no such page"))
                 self.send_response(status)
                 for name, value in headers.items():
@@ -56,6 +62,7 @@ class Site:
 
         self.answers: dict[str, Answer] = {}
         self.asked: list[tuple[str, dict[str, str]]] = []
+        self.robots_asked = 0
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
 
     def url(self, path: str) -> str:
@@ -63,7 +70,7 @@ class Site:
         return f"http://127.0.0.1:{self.server.server_port}{path}"
 
     def paths(self) -> list[str]:
-        """Return what was asked for, in order."""
+        """Return what was asked for but robots.txt, in order."""
         return [path for path, _ in self.asked]
 
     def feed(self, *names: str, summary: str = "") -> bytes:

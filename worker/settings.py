@@ -76,6 +76,11 @@ class FetchSettings(Section):
     concurrency: Annotated[int, Field(ge=1, le=1_000)] = 64
     allow_private: tuple[str, ...] = ()
 
+    @property
+    def product_token(self) -> str:
+        """The name that we look for in a robots.txt (RFC 9309 2.2.1)."""
+        return self.user_agent.partition("/")[0].strip()
+
 
 class ArchiveSettings(Section):
     """Raw responses as WARC files."""

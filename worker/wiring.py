@@ -2,6 +2,7 @@
 
 import random
 import secrets
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -218,22 +219,21 @@ async def poll_steps(context: Context) -> AsyncIterator[PollSteps]:
     # Here, because the HTTP client would slow every command's start.
     from worker.core.schedule import PollPolicy  # noqa: PLC0415
     from worker.decode.sandbox import Sandbox  # noqa: PLC0415
-    from worker.fetch.client import Fetcher, FetchPolicy  # noqa: PLC0415
+    from worker.fetch.client import Fetcher  # noqa: PLC0415
+    from worker.fetch.robots import Robots  # noqa: PLC0415
     from worker.steps.pages import Pages  # noqa: PLC0415
     from worker.steps.poll import FeedLimits, Poller  # noqa: PLC0415
 
     s = context.settings
-    policy = FetchPolicy(
-        user_agent=s.fetch.user_agent,
-        connect_timeout_s=s.fetch.connect_timeout_s,
-        total_timeout_s=max(s.fetch.feed_timeout_s, s.fetch.page_timeout_s),
-        max_bytes=max(s.fetch.feed_max_bytes, s.fetch.page_max_bytes),
-        allow_private=s.fetch.allow_private,
-        host_gap_s=s.fetch.host_gap_s,
-        concurrency=s.fetch.concurrency,
-    )
     sandbox = Sandbox(workers=FEED_DECODERS, cpu_s=FEED_CPU_S, memory_mb=FEED_MEMORY_MB)
-    async with Fetcher(policy) as fetcher, sandbox:
+    async with Fetcher(fetch_policy(s)) as fetcher, sandbox:
+        robots = Robots(
+            fetcher=fetcher,
+            sandbox=sandbox,
+            token=s.fetch.product_token,
+            timeout_s=s.fetch.page_timeout_s,
+            clock=time.monotonic,
+        )
         try:
             yield PollSteps(
                 poller=Poller(
@@ -259,6 +259,7 @@ async def poll_steps(context: Context) -> AsyncIterator[PollSteps]:
                     ledger=context.ledger,
                     archive=context.archive,
                     fetcher=fetcher,
+                    robots=robots,
                     max_bytes=s.fetch.page_max_bytes,
                     timeout_s=s.fetch.page_timeout_s,
                     attempts=s.ledger.attempts,
@@ -267,6 +268,22 @@ async def poll_steps(context: Context) -> AsyncIterator[PollSteps]:
             )
         finally:
             context.archive.close()
+
+
+def fetch_policy(settings: Settings) -> "FetchPolicy":
+    """Return what may be asked for feeds and pages."""
+    from worker.fetch.client import FetchPolicy  # noqa: PLC0415 - as above
+
+    fetch = settings.fetch
+    return FetchPolicy(
+        user_agent=fetch.user_agent,
+        connect_timeout_s=fetch.connect_timeout_s,
+        total_timeout_s=max(fetch.feed_timeout_s, fetch.page_timeout_s),
+        max_bytes=max(fetch.feed_max_bytes, fetch.page_max_bytes),
+        allow_private=fetch.allow_private,
+        host_gap_s=fetch.host_gap_s,
+        concurrency=fetch.concurrency,
+    )
 
 
 def webhook_policy(settings: Settings) -> "FetchPolicy":

@@ -268,6 +268,8 @@ class _Served:
         served = self
         self.asked_at = 0.0
         pages = {f"/page/{number}": _answer("text/html", p.body) for number, p in enumerate(found)}
+        none = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
+        known = {"/robots.txt": none, **pages}
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
@@ -275,7 +277,7 @@ class _Served:
             def do_GET(self) -> None:
                 if self.path in pages and not served.asked_at:
                     served.asked_at = time.perf_counter()
-                self.wfile.write(pages.get(self.path, served.feed))
+                self.wfile.write(known.get(self.path, served.feed))
 
             def log_message(self, *_: object) -> None:
                 """Say nothing."""

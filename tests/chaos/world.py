@@ -214,6 +214,8 @@ class World:
         self, host: str, path: str, asked: "dict[str, str] | object"
     ) -> tuple[int, dict[str, str], bytes]:
         """Return status, headers and body of a response."""
+        if path == "/robots.txt":
+            return 404, {}, b""
         outlet = int(host.partition(".")[0].removeprefix("outlet"))
         if path != "/feed":
             return self._page(int(path[1:]))

@@ -67,3 +67,17 @@ def test_redis_password_is_not_shown() -> None:
     """The address may hold a password, so its text form is a mask."""
     settings = load_settings(b"", {"SAMESTORY_REDIS_URL": "redis://:secret@example.org"})
     assert "secret" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("user_agent", "token"),
+    [
+        ("samestory/0.1 (+https://example.org/bot)", "samestory"),
+        ("Mon-Moniteur /2", "Mon-Moniteur"),
+        ("watcher", "watcher"),
+    ],
+)
+def test_name_in_robots_txt_is_what_the_user_agent_begins_with(user_agent: str, token: str) -> None:
+    """The product token ends before the version."""
+    settings = load_settings(overrides=[f"fetch.user_agent={user_agent}"])
+    assert settings.fetch.product_token == token

@@ -10,6 +10,7 @@ from worker.archive.warc import Archive
 from worker.core.retry import retry_at
 from worker.errors import ArchiveError, FetchError
 from worker.fetch.client import Fetcher
+from worker.fetch.robots import Robots
 from worker.model import EntryId
 from worker.store.ledger import FETCH, Ledger, Started
 
@@ -25,6 +26,7 @@ class Pages:
     ledger: Ledger
     archive: Archive
     fetcher: Fetcher
+    robots: Robots
     max_bytes: int
     timeout_s: float
     attempts: int  # after the last one the feed's own text has to do
@@ -47,6 +49,7 @@ class Pages:
                     max_bytes=self.max_bytes,
                     timeout_s=self.timeout_s,
                     accept=ACCEPT_PAGE,
+                    permit=self.robots.permit,
                 )
                 place = await asyncio.to_thread(self.archive.append, page, started.entry)
             except (FetchError, ArchiveError) as e:
