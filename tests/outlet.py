@@ -43,6 +43,8 @@ class Site:
             def do_GET(self) -> None:
                 site.asked.append((self.path, dict(self.headers.items())))
                 status, headers, body = site.answers.get(self.path, (404, {}, b"no such page"))
+                if self.path in site.unchanged and "If-None-Match" in self.headers:
+                    status = 304
                 self.send_response(status)
                 for name, value in headers.items():
                     self.send_header(name, value)
@@ -55,6 +57,7 @@ class Site:
                 """Say nothing."""
 
         self.answers: dict[str, Answer] = {}
+        self.unchanged: set[str] = set()  # paths that answer 304 to who has a tag
         self.asked: list[tuple[str, dict[str, str]]] = []
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
 
