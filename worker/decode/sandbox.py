@@ -1,6 +1,6 @@
 """Decoding that can be killed: a few warm child processes with limits of CPU, memory and time.
 
-One job: run decode/feed on bytes from strangers so that a crash, a memory bomb or a quadratic parse
+One job: run decode/document on bytes from strangers so that a crash, a memory bomb or a quadratic parse
 costs one child and one answer, never the daemon. Parent and child speak length-prefixed JSON over
 pipes; a child leaves when its stdin closes, so none outlives its parent. Called by wiring.
 """
@@ -19,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from worker.decode.feed import parse_feed
+from worker.decode.document import parse_document
 from worker.errors import DecodeError
 from worker.limits import allow_cpu, limit_memory, no_core_file
 from worker.model import ParsedEntry, ParsedFeed
@@ -68,10 +68,10 @@ class Sandbox:
         await self.close()
 
     async def parse_feed(self, body: bytes, url: str, content_type: str = "") -> ParsedFeed:
-        """Return decode.feed.parse_feed of a document, made in a child.
+        """Return decode.document.parse_document of a document, made in a child.
 
         Raises:
-            DecodeError: as parse_feed, or the child died, or used up its CPU, memory or time.
+            DecodeError: as parse_document, or the child died, or used up its CPU, memory or time.
         Cost: half a millisecond over the parse itself; 0.2 s more when a child must be started.
         """
         async with self._slots:
@@ -194,7 +194,7 @@ def _serve(requests: BinaryIO, replies: BinaryIO, cpu_s: float) -> None:
 def _answer(header: Mapping[str, str], body: bytes) -> dict[str, object]:
     """Return the reply to one request: the feed, or why there is none."""
     try:
-        feed = parse_feed(body, url=header["url"], content_type=header["content_type"])
+        feed = parse_document(body, url=header["url"], content_type=header["content_type"])
         return {"feed": asdict(feed)}
     except DecodeError as e:
         return {"error": str(e)}

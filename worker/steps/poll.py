@@ -21,8 +21,8 @@ from worker.store.ledger import FeedClaim, Ledger
 log = structlog.get_logger()
 
 ACCEPT_FEED = (
-    "application/atom+xml, application/rss+xml, application/rdf+xml;q=0.9, application/xml;q=0.8, "
-    "text/xml;q=0.8, */*;q=0.1"
+    "application/atom+xml, application/rss+xml, application/rdf+xml;q=0.9, "
+    "application/feed+json;q=0.9, application/xml;q=0.8, text/xml;q=0.8, */*;q=0.1"
 )
 NOT_MODIFIED = 304
 GONE = 410
