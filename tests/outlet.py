@@ -49,6 +49,8 @@ class Site:
                 else:
                     site.asked.append((self.path, dict(self.headers.items())))
                 status, headers, body = site.answers.get(self.path, (404, {}, b"no such page"))
+                if self.path in site.unchanged and "If-None-Match" in self.headers:
+                    status = 304
                 self.send_response(status)
                 for name, value in headers.items():
                     self.send_header(name, value)
@@ -61,6 +63,7 @@ class Site:
                 """Say nothing."""
 
         self.answers: dict[str, Answer] = {}
+        self.unchanged: set[str] = set()  # paths that answer 304 to who has a tag
         self.asked: list[tuple[str, dict[str, str]]] = []
         self.robots_asked = 0
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)

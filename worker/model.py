@@ -35,13 +35,23 @@ class Validators:
 
     etag: str = ""
     last_modified: str = ""
+    url: str = ""  # whose answer they came with, after redirects; empty when not known
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """Where a feed's permanent redirects lead, not believed yet."""
+
+    url: str
+    since: float
+    polls: int  # in a row that led there
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feed:
     """A polled document and what is known of it."""
 
-    feed_id: FeedId
+    feed_id: FeedId  # of the address that it was first followed at
     url: str
     title: str = ""
     validators: Validators = Validators()
@@ -52,6 +62,8 @@ class Feed:
     error: str = ""  # why the last poll failed; empty when it did not
     failures: int = 0  # failed polls in a row
     gone: bool = False  # the server said 410: never polled again
+    move: Move | None = None
+    same_as: FeedId = FeedId("")  # the feed that is polled where this one has moved to
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +116,7 @@ class Page:
 
     url: str  # the address asked for
     final_url: str  # the address that answered, after redirects
+    moved_to: str = ""  # where permanent redirects from `url` led; empty without them
     status: int
     headers: Mapping[str, str]  # names in lower case
     body: bytes

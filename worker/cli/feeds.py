@@ -51,8 +51,8 @@ def remove(
 ) -> None:
     """Follow feeds no more; what they brought stays."""
     with opened(ctx) as context:
-        known = {feed.feed_id: feed.url for feed in context.feeds.all()}
-        ids = [_known_id(name, known) for name in names]
+        feeds = context.feeds.all()
+        ids = [_known_id(name, feeds) for name in names]
         removed = sum(context.feeds.remove(one) for one in ids)
         out.print(f"removed {many(removed, 'feed')}")
 
@@ -145,12 +145,14 @@ def _feed(source: str, *, title: str = "", origin: str = "") -> Feed:
     return Feed(feed_id=feed_id(url), url=url, title=title)
 
 
-def _known_id(name: str, known: dict[FeedId, str]) -> FeedId:
-    """Return the id of a feed that is followed, by its address or its id."""
+def _known_id(name: str, feeds: Sequence[Feed]) -> FeedId:
+    """Return the id of a feed that is followed, by its address, its first address or its id."""
+    names = {feed.feed_id: feed.feed_id for feed in feeds}
+    names |= {feed_id(feed.url): feed.feed_id for feed in feeds}
     for candidate in (FeedId(name), feed_id(name)):
-        if candidate in known:
-            return candidate
-    near = nearest_of(name, known.values())
+        if candidate in names:
+            return names[candidate]
+    near = nearest_of(name, [feed.url for feed in feeds])
     raise NotFoundError("feed", safe_url(name), [safe_url(url) for url in near])
 
 
@@ -170,6 +172,8 @@ def _as_json(feed: Feed) -> dict[str, object]:
         "error": feed.error,
         "failures": feed.failures,
         "gone": feed.gone,
+        "moving_to": safe_url(feed.move.url) if feed.move else "",
+        "same_as": feed.same_as,
     }
 
 
@@ -178,6 +182,8 @@ def _print_feeds(feeds: Sequence[Feed], now: float) -> None:
     for feed in feeds:
         name = Text(printable(feed.title) + "\n" if feed.title else "")
         name.append(safe_url(feed.url), style="dim" if feed.title else "")
+        if feed.move:
+            name.append(f"\nmoves to {safe_url(feed.move.url)}", style="dim")
         if feed.error:
             name.append(f"\n{printable(feed.error)}", style="red")
         shown.add_row(
@@ -193,4 +199,6 @@ def _print_feeds(feeds: Sequence[Feed], now: float) -> None:
 def _next_poll(feed: Feed, now: float) -> str:
     if feed.gone:
         return "gone: never"
+    if feed.same_as:
+        return f"as {feed.same_as}"
     return f"in {span(feed.next_poll_at - now)}" if feed.next_poll_at > now else "now"

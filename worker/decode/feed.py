@@ -10,6 +10,7 @@ import io
 import re
 import time
 from collections.abc import Iterable
+from datetime import datetime, timezone
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 from xml.sax import SAXException
@@ -60,6 +61,11 @@ _HTML_ROOT = re.compile(
 _UNWANTED = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f"
     "\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffe\uffff]"
+)
+_RFC3339 = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,]\d{1,12})?)?"
+    r"\s?(?:[Zz]|(?P<sign>[+-])(?P<hours>\d\d):?(?P<minutes>\d\d))?)?",
+    re.ASCII,
 )
 _BLOCKS = frozenset(
     "address article blockquote br dd div dl dt figcaption figure footer h1 h2 h3 h4 h5 h6 header "  # noqa: SIM905 - a table
@@ -156,7 +162,12 @@ def _link(item: Any, base: str) -> str:
     alternates = [
         link.get("href") for link in item.get("links", ()) if link.get("rel") == "alternate"
     ]
-    for candidate in (item.get("link"), *alternates):
+    return web_address((item.get("link"), *alternates), base)
+
+
+def web_address(candidates: Iterable[object], base: str) -> str:
+    """Return the first of some texts that is an http(s) address, made absolute; else ''."""
+    for candidate in candidates:
         if not candidate:
             continue
         try:
@@ -183,12 +194,36 @@ def _published_at(item: Any) -> float | None:
         return None
 
 
+def rfc3339(text: str) -> float | None:
+    """Return a time as JSON Feed and sitemaps write it as Unix seconds, or None.
+
+    A date alone counts as its first moment in UTC, and so does a time without a zone. Source: RFC
+    3339 and W3C's NOTE-datetime.
+    """
+    found = _RFC3339.fullmatch(text.strip())
+    if not found:
+        return None
+    year, month, day, hour, minute, second = (int(part or 0) for part in found.groups()[:6])
+    sign, hours, minutes = found["sign"], found["hours"], found["minutes"]
+    offset_s = (int(hours or 0) * 60 + int(minutes or 0)) * 60 * (-1 if sign == "-" else 1)
+    try:
+        when = datetime(year, month, day, hour, minute, min(second, 59), tzinfo=timezone.utc)
+        return when.timestamp() - offset_s
+    except (ValueError, OverflowError):
+        return None
+
+
 def _ttl_s(value: Any) -> float | None:
     """Return RSS ``ttl`` (minutes) in seconds, or None."""
     text = str(value or "").strip()
     if not (text.isascii() and text.isdigit() and len(text) < 10) or int(text) == 0:
         return None
     return min(int(text) * 60.0, MAX_TTL_S)
+
+
+def clean(text: str) -> str:
+    """Return a text without characters that no text should have."""
+    return _UNWANTED.sub("", text)
 
 
 def plain_text(value: Any, limit: int, *, one_line: bool = False) -> str:

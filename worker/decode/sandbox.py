@@ -1,7 +1,7 @@
 """Decoding that can be killed: a few warm child processes with limits of CPU, memory and time.
 
-One job: run decode/feed and decode/robots on bytes from strangers so that a crash, a memory bomb or
-a quadratic parse costs one child and one answer, never the daemon. Parent and child speak
+One job: run decode/document and decode/robots on bytes from strangers so that a crash, a memory bomb
+or a quadratic parse costs one child and one answer, never the daemon. Parent and child speak
 length-prefixed JSON over pipes; a child leaves when its stdin closes, so none outlives its parent.
 Called by steps/poll and fetch/robots.
 """
@@ -20,7 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from worker.decode.feed import parse_feed
+from worker.decode.document import parse_document
 from worker.decode.robots import judge
 from worker.errors import DecodeError
 from worker.limits import allow_cpu, limit_memory, no_core_file
@@ -34,9 +34,8 @@ _WALL_FACTOR = 3.0
 _WALL_MARGIN_S = 2.0
 _START_S = 30.0  # importing feedparser and lxml takes 0.2 s on an idle machine
 _EXIT_S = 1.0  # between the end of a child's pipe and that of the child
-_ROBOTS_CPU_S = (
-    1.0  # for 512 KiB of wildcards against 8 000 characters; agents times rules take more
-)
+# For 512 KiB of wildcards against 8 000 characters; agents times rules take more.
+_ROBOTS_CPU_S = 1.0
 _REQUESTS_PER_CHILD = 1_000  # retired then, before fragments of old feeds fill its address space
 # 1 000 entries of 50 000 characters would be more; a feed is at most 10 MiB, and so is its text.
 _MAX_REPLY_BYTES = 64 * 1024 * 1024
@@ -72,10 +71,10 @@ class Sandbox:
         await self.close()
 
     async def parse_feed(self, body: bytes, url: str, content_type: str = "") -> ParsedFeed:
-        """Return decode.feed.parse_feed of a document, made in a child.
+        """Return decode.document.parse_document of a document, made in a child.
 
         Raises:
-            DecodeError: as parse_feed, or the child died, or used up its CPU, memory or time.
+            DecodeError: as parse_document, or the child died, or used up its CPU, memory or time.
         Cost: half a millisecond over the parse itself; 0.2 s more when a child must be started.
         """
         header = {"do": "feed", "url": url, "content_type": content_type}
@@ -226,7 +225,7 @@ def _answer(header: Mapping[str, str], body: bytes) -> dict[str, object]:
 def _made(header: Mapping[str, str], body: bytes) -> ParsedFeed | Ruling:
     if header["do"] == "robots":
         return judge(body, url=header["url"], token=header["token"])
-    return parse_feed(body, url=header["url"], content_type=header["content_type"])
+    return parse_document(body, url=header["url"], content_type=header["content_type"])
 
 
 def _main(memory_mb: int) -> None:

@@ -8,7 +8,7 @@ steps/poll, steps/pages and fetch/robots.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -31,7 +31,8 @@ MAX_VALIDATOR_BYTES = 1_000  # real ones are under 100; a longer one would be an
 _ACCEPT_ENCODING = "gzip, deflate"
 _CHUNK_BYTES = 64 * 1024
 _CONDITIONAL = frozenset({"If-None-Match", "If-Modified-Since"})
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_PERMANENT = frozenset({301, 308})
+_REDIRECTS = _PERMANENT | {302, 303, 307}
 # Asked of the address of each hop before it is connected to: returns how many seconds its host wants
 # between two requests, and raises FetchError when it may not be fetched.
 Permit = Callable[[URL], Awaitable[float]]
@@ -65,6 +66,14 @@ class _Request:
     def conditional(self) -> bool:
         """Whether the server may answer that nothing has changed."""
         return not _CONDITIONAL.isdisjoint(self.headers)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Redirect:
+    """An answer that sends on."""
+
+    target: URL  # vetted
+    permanent: bool
 
 
 class Fetcher:
@@ -128,6 +137,7 @@ class Fetcher:
         url = request.url
         left_s = timeout_s = min(timeout_s, self._policy.total_timeout_s)
         target = self._vetted(url, url)
+        moved_to, permanent = "", True
         for _ in range(MAX_REDIRECTS + 1):
             wish_s = await permit(target) if permit else None
             # Each hop takes its own turn: holding one host while waiting for another can deadlock.
@@ -139,12 +149,15 @@ class Fetcher:
                     raise FetchError(f"{shown(target)}: {reason(e, timeout_s)}") from e
                 left_s -= time.monotonic() - started
             if isinstance(answer, Page):
-                return answer
-            target = answer
+                return replace(answer, moved_to=moved_to)
+            target = answer.target
+            permanent = permanent and answer.permanent
+            if permanent:
+                moved_to = str(target)
         raise FetchError(f"{shown(URL(url))}: more than {MAX_REDIRECTS} redirects", permanent=True)
 
-    async def _hop(self, target: URL, request: _Request) -> Page | URL:
-        """Return the page that one address answers with, or the vetted address it points to."""
+    async def _hop(self, target: URL, request: _Request) -> Page | _Redirect:
+        """Return the page that one address answers with, or where it sends on."""
         if self._session is None:
             raise FetchError("the client is not open")
         async with self._session.get(
@@ -155,7 +168,10 @@ class Fetcher:
                 known = headers.get(name.lower())
                 headers[name.lower()] = value if known is None else f"{known}, {value}"
             if response.status in _REDIRECTS and "location" in headers:
-                return self._vetted(str(target.join(URL(headers["location"]))), request.url)
+                return _Redirect(
+                    target=self._vetted(str(target.join(URL(headers["location"]))), request.url),
+                    permanent=response.status in _PERMANENT,
+                )
             now = time.time()
             _refuse_status(target, response.status, retry_after_s(headers, now), request)
             body = b"" if response.status == 304 else await _body(response, request)

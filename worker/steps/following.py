@@ -14,7 +14,7 @@ from worker.core.entries import feed_id
 from worker.core.schedule import spread_poll_at
 from worker.decode.opml import read_opml, write_opml
 from worker.errors import DecodeError
-from worker.model import Feed, FeedId
+from worker.model import Feed
 from worker.store.feeds import Feeds
 
 log = structlog.get_logger()
@@ -28,7 +28,7 @@ class Following:
     path: Path
     interval_s: float  # between polls of a healthy feed
     draw: Callable[[], float]  # a number in [0, 1): a restored feed's place in the first interval
-    _written: frozenset[FeedId] | None = field(default=None, init=False)
+    _written: frozenset[str] | None = field(default=None, init=False)
 
     def keep(self, *, now: float) -> None:
         """Write the list when the feeds changed; follow it when Redis does not know of it.
@@ -42,10 +42,10 @@ class Following:
             if not self.feeds.is_listed():
                 self._restore(now)
                 self.feeds.mark_listed()
-            ids = self.feeds.ids()
-            if ids != self._written:
+            addresses = self.feeds.addresses()
+            if addresses != self._written:
                 self._write(self.feeds.all())
-                self._written = ids
+                self._written = addresses
         except (OSError, DecodeError) as e:
             log.error("feed_list_failed", path=str(self.path), error=str(e))
 

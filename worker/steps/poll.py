@@ -7,21 +7,22 @@ from dataclasses import dataclass, replace
 import structlog
 
 from worker.archive.warc import Archive
-from worker.core.entries import entries_of
+from worker.core.entries import entries_of, feed_id
+from worker.core.moving import PROBATION_S, address, answered
 from worker.core.retry import back_offs
 from worker.core.schedule import PollPolicy, next_poll_at, server_wish_s
 from worker.decode.sandbox import Sandbox
 from worker.errors import ArchiveError, DecodeError, FetchError, StoreError
 from worker.fetch.client import Fetcher
-from worker.model import Entry, EntryId, Feed, Page, ParsedFeed, Validators
+from worker.model import Entry, EntryId, Feed, FeedId, Page, ParsedFeed, Validators
 from worker.store.feeds import Feeds, Lease, poll_fields
 from worker.store.ledger import FeedClaim, Ledger
 
 log = structlog.get_logger()
 
 ACCEPT_FEED = (
-    "application/atom+xml, application/rss+xml, application/rdf+xml;q=0.9, application/xml;q=0.8, "
-    "text/xml;q=0.8, */*;q=0.1"
+    "application/atom+xml, application/rss+xml, application/rdf+xml;q=0.9, "
+    "application/feed+json;q=0.9, application/xml;q=0.8, text/xml;q=0.8, */*;q=0.1"
 )
 NOT_MODIFIED = 304
 GONE = 410
@@ -60,19 +61,49 @@ class Poller:
         feed = await asyncio.to_thread(self.feeds.get, lease.feed_id)
         if feed is None or feed.gone:
             return ()
+        url = address(feed, self.clock())
+        if url != feed.url:
+            other = await asyncio.to_thread(self.feeds.at, url)
+            if other and other.feed_id != feed.feed_id and not other.gone:
+                return await self._left_to(lease, feed, other)
+        feed = replace(feed, same_as=FeedId(""))
         try:
-            page = await self.fetcher.get(
-                feed.url,
-                validators=feed.validators,
-                max_bytes=self.limits.max_bytes,
-                timeout_s=self.limits.timeout_s,
-                accept=ACCEPT_FEED,
-            )
-            if page.status == NOT_MODIFIED:
-                return await self._unchanged(lease, feed, page)
-            return await self._changed(lease, feed, page)
+            page = await self._ask(url, feed.validators)
+            seen = answered(feed, url, page.moved_to, self.clock())
+            act = self._unchanged if page.status == NOT_MODIFIED else self._changed
+            new = await act(lease, seen, page)
         except (FetchError, DecodeError, ArchiveError) as e:
-            return await self._failed(lease, feed, e)
+            # A look at where it has moved to that fails begins the probation anew.
+            return await self._failed(
+                lease, feed if url == feed.url else replace(feed, move=None), e
+            )
+        if seen.url != feed.url:
+            log.info("feed_moved", feed=feed.url, to=seen.url)
+        return new
+
+    async def _left_to(self, lease: Lease, feed: Feed, other: Feed) -> tuple[EntryId, ...]:
+        """Ask nothing: the other feed is asked where this one has moved to."""
+        left = replace(feed, same_as=other.feed_id, error="", failures=0)
+        log.info("feed_left_to", feed=feed.url, other=other.url)
+        return await self._claim(lease, left, None, wish_s=PROBATION_S)
+
+    async def _ask(self, url: str, validators: Validators) -> Page:
+        """Return what a server says of a feed; a 304 only where it is about what we have."""
+        page = await self._get(url, validators)
+        if page.status == NOT_MODIFIED and validators.url not in ("", page.final_url):
+            # Tags and dates are those of one address (RFC 9110 section 8.8): when a redirect leads
+            # elsewhere than before, what is there may be older than our date and new to us.
+            page = await self._get(url, Validators())
+        return page
+
+    async def _get(self, url: str, validators: Validators) -> Page:
+        return await self.fetcher.get(
+            url,
+            validators=validators,
+            max_bytes=self.limits.max_bytes,
+            timeout_s=self.limits.timeout_s,
+            accept=ACCEPT_FEED,
+        )
 
     async def _changed(self, lease: Lease, feed: Feed, page: Page) -> tuple[EntryId, ...]:
         parsed = await self.sandbox.parse_feed(
@@ -100,6 +131,7 @@ class Poller:
         kept = Validators(  # a 304 may bring new validators (RFC 9111 section 4.3.4)
             etag=given.etag or feed.validators.etag,
             last_modified=given.last_modified or feed.validators.last_modified,
+            url=page.final_url,
         )
         seen = replace(feed, validators=kept, polled_at=now, error="", failures=0)
         log.info("feed_unchanged", feed=feed.url)
@@ -132,6 +164,8 @@ class Poller:
             next_poll_at=due_at,
             fields=poll_fields(replace(feed, interval_s=due_at - now)),
             listed_all=entries is not None,
+            url=feed.url,
+            address=feed_id(feed.url),
         )
         waits = back_offs()
         while True:
@@ -150,7 +184,9 @@ class Poller:
 
 def _validators(page: Page) -> Validators:
     return Validators(
-        etag=page.headers.get("etag", ""), last_modified=page.headers.get("last-modified", "")
+        etag=page.headers.get("etag", ""),
+        last_modified=page.headers.get("last-modified", ""),
+        url=page.final_url,
     )
 
 

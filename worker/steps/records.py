@@ -30,7 +30,7 @@ from worker.core.entries import (
     feed_id,
     publisher,
 )
-from worker.decode.feed import parse_feed
+from worker.decode.document import parse_document
 from worker.errors import ArchiveError, ConfigError, DecodeError
 from worker.model import ArticleId, Entry, EntryId, Feed, FeedId, Page
 from worker.steps.prepare import Draft
@@ -277,7 +277,7 @@ def _feed(path: Path, *, now: float) -> Iterator[Record | BadRecord]:
     """Read a feed document: its entries' own texts, without their pages."""
     address = path.resolve().as_uri()
     try:
-        parsed = parse_feed(path.read_bytes(), url=address)
+        parsed = parse_document(path.read_bytes(), url=address)
     except (DecodeError, OSError) as e:
         yield BadRecord(place=str(path), reason=f"neither JSONL, WARC, text nor a feed: {e}")
         return

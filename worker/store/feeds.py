@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import redis
 
-from worker.model import Feed, FeedId, Validators
+from worker.core import entries
+from worker.model import Feed, FeedId, Move, Validators
 from worker.store.client import store_errors
 from worker.store.keys import Keys
 from worker.store.scripts import Scripts
@@ -31,28 +32,33 @@ class Feeds:
         self._scripts = Scripts(client)
         self._keys = keys
 
-    @store_errors()
     def add(self, feed: Feed) -> bool:
         """Add a feed, due at its ``next_poll_at``. One that is there keeps its state, schedule and validators.
 
-        Returns: whether it is new.
+        Returns: whether it is new; a feed that moved to this address is there too.
         """
-        with self._client.pipeline(transaction=True) as pipe:
-            pipe.hsetnx(self._keys.feed(feed.feed_id), "url", feed.url)
-            if feed.title:
-                pipe.hsetnx(self._keys.feed(feed.feed_id), "title", feed.title)
-            pipe.zadd(self._keys.feeds, {feed.feed_id: feed.next_poll_at}, nx=True)
-            is_new = pipe.execute()[0]
-        return bool(is_new)
+        keys = [self._keys.feeds, self._keys.feed(feed.feed_id), self._keys.moved]
+        arguments = {
+            "feed_id": feed.feed_id,
+            "url": feed.url,
+            "title": feed.title,
+            "next_poll_at": feed.next_poll_at,
+        }
+        return bool(self._scripts.run("follow", keys, arguments))
 
-    @store_errors()
     def remove(self, feed_id: FeedId) -> bool:
         """Forget a feed. Its entries go on to their outcome; its articles stay."""
-        with self._client.pipeline(transaction=True) as pipe:
-            pipe.zrem(self._keys.feeds, feed_id)
-            pipe.delete(self._keys.feed(feed_id), self._keys.listed(feed_id))
-            was_there = pipe.execute()[0]
-        return bool(was_there)
+        k = self._keys
+        keys = [k.feeds, k.feed(feed_id), k.moved, k.listed(feed_id)]
+        return bool(self._scripts.run("unfollow", keys, {"feed_id": feed_id}))
+
+    @store_errors()
+    def at(self, url: str) -> Feed | None:
+        """Return the feed that is asked at a canonical address, be it that it moved there; or None."""
+        here = entries.feed_id(url)
+        moved = self._client.hget(self._keys.moved, here)
+        feed = self.get(FeedId(moved.decode()) if moved else here)
+        return feed if feed and feed.url == url else None
 
     def due(self, *, now: float, lease_s: float, limit: int) -> tuple[Lease, ...]:
         """Lease the feeds whose time has come, at most ``limit``, the longest overdue first."""
@@ -76,11 +82,15 @@ class Feeds:
         return int(self._scripts.run("keep", [self._keys.feeds], arguments))
 
     @store_errors()
-    def ids(self) -> frozenset[FeedId]:
-        """Return which feeds are followed. Cost: O(feeds), one round trip."""
-        return frozenset(
-            FeedId(raw.decode()) for raw in self._client.zrange(self._keys.feeds, 0, -1)
-        )
+    def addresses(self) -> frozenset[str]:
+        """Return ids of what is followed and where it moved: another set once that is another.
+
+        Cost: O(feeds), one round trip.
+        """
+        with self._client.pipeline(transaction=False) as pipe:
+            pipe.zrange(self._keys.feeds, 0, -1)
+            pipe.hkeys(self._keys.moved)
+            return frozenset(raw.decode() for found in pipe.execute() for raw in found)
 
     @store_errors()
     def is_listed(self) -> bool:
@@ -132,12 +142,15 @@ def poll_fields(feed: Feed) -> dict[str, str | float]:
         "title": feed.title,
         "etag": feed.validators.etag,
         "last_modified": feed.validators.last_modified,
+        "validators_url": feed.validators.url,
         "polled_at": feed.polled_at,
         "changed_at": feed.changed_at,
         "interval_s": feed.interval_s,
         "error": feed.error,
         "failures": feed.failures,
         "gone": int(feed.gone),
+        "move": f"{feed.move.since} {feed.move.polls} {feed.move.url}" if feed.move else "",
+        "same_as": feed.same_as,
     }
 
 
@@ -148,7 +161,9 @@ def _feed(feed_id: FeedId, raw: Mapping[bytes, bytes], next_poll_at: float) -> F
         url=fields.get("url", ""),
         title=fields.get("title", ""),
         validators=Validators(
-            etag=fields.get("etag", ""), last_modified=fields.get("last_modified", "")
+            etag=fields.get("etag", ""),
+            last_modified=fields.get("last_modified", ""),
+            url=fields.get("validators_url", ""),
         ),
         next_poll_at=next_poll_at,
         polled_at=float(fields.get("polled_at", 0)),
@@ -157,4 +172,12 @@ def _feed(feed_id: FeedId, raw: Mapping[bytes, bytes], next_poll_at: float) -> F
         error=fields.get("error", ""),
         failures=int(fields.get("failures", 0)),
         gone=fields.get("gone") == "1",
+        move=_move(fields.get("move", "")),
+        same_as=FeedId(fields.get("same_as", "")),
     )
+
+
+def _move(text: str) -> Move | None:
+    since, _, rest = text.partition(" ")
+    polls, _, url = rest.partition(" ")
+    return Move(url=url, since=float(since), polls=int(polls)) if text else None

@@ -13,6 +13,7 @@ explains why attach and settle are therefore two idempotent scripts and not one.
 | {ns}:feeds                    | zset   | feed id -> when it may be polled next                    | until removed         |
 | {ns}:followed                 | string | there: the list of feeds on disk was written from here   | as the namespace      |
 | {ns}:feed:<id>                | hash   | address, validators, title, health, lease                | until removed         |
+| {ns}:moved                    | hash   | id of the address a feed moved to -> the feed's id       | until removed         |
 | {ns}:listed:<id>              | set    | entry ids of the feed's last full response               | until removed         |
 | {ns}:pending                  | zset   | entry id -> end of its lease                             | until settled         |
 | {ns}:entry:<id>               | hash   | the ledger entry, its stage, attempts and outcome        | retention once settled|
@@ -130,6 +131,11 @@ class Keys:
     def feed(self, feed_id: FeedId) -> str:
         """Return the key of one feed's state."""
         return self._ns(f"feed:{feed_id}")
+
+    @property
+    def moved(self) -> str:
+        """Which feeds are at addresses that are not the ones they were first followed at."""
+        return self._ns("moved")
 
     @property
     def feed_prefix(self) -> str:

@@ -67,6 +67,8 @@ class FeedClaim:
     next_poll_at: float
     fields: Fields
     listed_all: bool  # the response was a whole document, not a 304
+    url: str = ""  # where it is asked from now on; empty: where it was
+    address: str = ""  # the id of that address, as a feed would have it
 
 
 class Ledger:
@@ -89,7 +91,7 @@ class Ledger:
         """
         feed_id = feed.feed_id if feed else FeedId("")
         k = self._keys
-        keys = [k.counts, k.pending, k.feeds, k.feed(feed_id), k.listed(feed_id)]
+        keys = [k.counts, k.pending, k.feeds, k.feed(feed_id), k.listed(feed_id), k.moved]
         arguments = {
             "now": now,
             "lease": self._lease_s,
@@ -99,6 +101,8 @@ class Ledger:
             "token": feed.token if feed else "",
             "next_poll_at": feed.next_poll_at if feed else 0.0,
             "feed": _flat(feed.fields) if feed else [],
+            "url": feed.url if feed else "",
+            "address": feed.address if feed else "",
         }
         new = self._scripts.run(
             "claim", [*keys, *(k.entry(e.entry_id) for e in entries)], arguments

@@ -2,17 +2,18 @@
 -- validators and next poll: a crash before this leaves both untouched, so no 304 can hide an entry.
 --
 -- KEYS[1] {ns}:counts  KEYS[2] {ns}:pending  KEYS[3] {ns}:feeds  KEYS[4] {ns}:feed:<id>
--- KEYS[5] {ns}:listed:<id>  KEYS[6..] {ns}:entry:<id> of each entry, in order
+-- KEYS[5] {ns}:listed:<id>  KEYS[6] {ns}:moved  KEYS[7..] {ns}:entry:<id> of each entry, in order
 -- ARGV[1]  map: now, lease, entries ({id, fields (flat)} ...), listed_all (false: keep the old list),
 --            feed_id ('' for entries that no feed lists), token (of the lease to poll it), next_poll_at,
---            feed (flat name, value list)
+--            feed (flat name, value list), url (where it is asked from now on, or ''),
+--            address (the id of that)
 -- return   the ids that are new, in order
 --
 -- Twice: the second call finds every entry known and returns none; reconcile then finds them.
 local a = cmsgpack.unpack(ARGV[1])
 local new = {}
 for i, entry in ipairs(a.entries) do
-  local key = KEYS[5 + i]
+  local key = KEYS[6 + i]
   local known = redis.call('EXISTS', key) == 1
     or redis.call('SISMEMBER', KEYS[5], entry[1]) == 1
   if not known then
@@ -34,4 +35,15 @@ if a.listed_all then
 end
 redis.call('HSET', KEYS[4], unpack(a.feed))
 redis.call('ZADD', KEYS[3], a.next_poll_at, a.feed_id)
+
+-- A feed that moved is asked there from now on, unless somebody has come to be followed there.
+if a.url == '' or a.url == redis.call('HGET', KEYS[4], 'url') then return new end
+local here = redis.call('HGET', KEYS[6], a.address) or a.address
+if here ~= a.feed_id and redis.call('ZSCORE', KEYS[3], here) then return new end
+local before = redis.call('HGET', KEYS[4], 'address')
+if before and redis.call('HGET', KEYS[6], before) == a.feed_id then
+  redis.call('HDEL', KEYS[6], before)
+end
+redis.call('HSET', KEYS[4], 'url', a.url, 'address', a.address)
+redis.call('HSET', KEYS[6], a.address, a.feed_id)
 return new
