@@ -50,7 +50,7 @@ class Site:
                     site.asked.append((self.path, dict(self.headers.items())))
                 status, headers, body = site.answers.get(self.path, (404, {}, b"no such page"))
                 if self.path in site.unchanged and "If-None-Match" in self.headers:
-                    status = 304
+                    status, body = 304, b""
                 self.send_response(status)
                 for name, value in headers.items():
                     self.send_header(name, value)
