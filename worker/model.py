@@ -26,6 +26,20 @@ class Outcome(str, Enum):
     QUARANTINED = "quarantined"  # failed too often; kept for a person to look at
 
 
+class Why(str, Enum):
+    """What decided when a feed is polled next."""
+
+    NEW = "new"  # too little is known: poll.interval_s
+    RHYTHM = "rhythm"  # how often it changes, and when
+    ASKED = "asked"  # Retry-After, or a rate limit that is used up
+    FRESH = "fresh"  # Cache-Control max-age, or Expires
+    FEED = "feed"  # the feed's own ttl or updatePeriod
+    SKIPPED = "skipped"  # the feed's skipHours or skipDays
+    FAILURES = "failures"  # our back-off
+    UNCONDITIONAL = "unconditional"  # no validators: each poll costs the whole document
+    GONE = "gone"  # 410: never
+
+
 # --- feeds and entries ------------------------------------------------------------------------
 
 
@@ -38,6 +52,23 @@ class Validators:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """A wait that something asks for."""
+
+    seconds: float
+    why: Why
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedWishes:
+    """What a feed's document asks of those who poll it."""
+
+    every_s: float = 0.0  # at least between polls: ttl, sy:updatePeriod; 0 = no wish
+    skip_hours: int = 0  # bit h: not in the hour h (GMT)
+    skip_days: int = 0  # bit d: not on that day (GMT); 0 is Monday
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Feed:
     """A polled document and what is known of it."""
 
@@ -45,6 +76,7 @@ class Feed:
     url: str
     title: str = ""
     validators: Validators = Validators()
+    wishes: FeedWishes = FeedWishes()
     next_poll_at: float = 0.0
     polled_at: float = 0.0  # 0 = never
     changed_at: float = 0.0  # last response that brought new entries
@@ -71,7 +103,7 @@ class ParsedFeed:
 
     title: str
     entries: tuple[ParsedEntry, ...]
-    ttl_s: float | None = None  # the feed's own wish for the time between polls
+    wishes: FeedWishes = FeedWishes()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ from outlet import (
     with_steps,
 )
 
+from worker.model import FeedWishes
 from worker.store.ledger import FETCH
 from worker.wiring import Context, PollSteps
 
@@ -176,3 +177,40 @@ def test_poll_when_the_disk_is_full_then_the_error_is_noted_and_nothing_claimed(
     assert "archive" in feed.error
     assert (feed.validators.etag, feed.failures) == ("", 1)
     assert context.ledger.counts() == {"pending": 0, "held": 0}
+
+
+def test_feed_when_it_asks_for_an_interval_then_that_holds_after_a_304_too(
+    context: Context, site: Site
+) -> None:
+    """What the document wished for is kept with the feed: a 304 brings no document."""
+    document = site.feed("one").replace(b"<item>", b"<ttl>600</ttl><item>", 1)
+    site.answers["/feed"] = (200, {"ETag": ETAG}, document)
+    name = follow(context, site.url("/feed"))
+
+    async def act(steps: PollSteps) -> None:
+        for answer in (site.answers["/feed"], (304, {}, b"")):
+            site.answers["/feed"] = answer
+            before = time.time()
+            await poll_all(context, steps)
+            assert feed_of(context, name).next_poll_at >= before + 36_000
+
+    with_steps(context, act)
+    assert feed_of(context, name).wishes == FeedWishes(every_s=36_000.0)
+
+
+def test_feed_when_its_server_gives_no_validators_then_is_asked_once_a_day(
+    context: Context, site: Site
+) -> None:
+    """Each poll of such a feed costs the whole document, so there is one in 24 hours."""
+    site.answers["/feed"] = (200, {}, site.feed("one"))
+    name = follow(context, site.url("/feed"))
+
+    async def act(steps: PollSteps) -> None:
+        before = time.time()
+        await poll_all(context, steps)
+        assert feed_of(context, name).next_poll_at >= before + 86_400
+        site.answers["/feed"] = (200, {"ETag": ETAG}, site.feed("one"))
+        await poll_all(context, steps)
+        assert feed_of(context, name).next_poll_at < before + 86_400
+
+    with_steps(context, act)

@@ -9,11 +9,12 @@ import structlog
 from worker.archive.warc import Archive
 from worker.core.entries import entries_of
 from worker.core.retry import back_offs
-from worker.core.schedule import PollPolicy, next_poll_at, server_wish_s
+from worker.core.schedule import PollPolicy, Standing, next_poll
+from worker.core.wishes import server_wish
 from worker.decode.sandbox import Sandbox
 from worker.errors import ArchiveError, DecodeError, FetchError, StoreError
 from worker.fetch.client import Fetcher
-from worker.model import Entry, EntryId, Feed, Page, ParsedFeed, Validators
+from worker.model import Entry, EntryId, Feed, Page, Validators, Why, Wish
 from worker.store.feeds import Feeds, Lease, poll_fields
 from worker.store.ledger import FeedClaim, Ledger
 
@@ -85,12 +86,12 @@ class Poller:
             feed,
             title=parsed.title or feed.title,
             validators=_validators(page),
+            wishes=parsed.wishes,
             polled_at=now,
             error="",
             failures=0,
         )
-        wish_s = _longer(server_wish_s(page.headers, now), parsed)
-        new = await self._claim(lease, seen, entries, wish_s=wish_s)
+        new = await self._claim(lease, seen, entries, wish=server_wish(page.headers, now))
         log.info("feed_polled", feed=feed.url, entries=len(entries), new=len(new))
         return new
 
@@ -103,27 +104,32 @@ class Poller:
         )
         seen = replace(feed, validators=kept, polled_at=now, error="", failures=0)
         log.info("feed_unchanged", feed=feed.url)
-        return await self._claim(lease, seen, None, wish_s=server_wish_s(page.headers, now))
+        return await self._claim(lease, seen, None, wish=server_wish(page.headers, now))
 
     async def _failed(
         self, lease: Lease, feed: Feed, error: FetchError | DecodeError | ArchiveError
     ) -> tuple[EntryId, ...]:
         gone = isinstance(error, FetchError) and error.status == GONE
-        wish_s = error.retry_after_s if isinstance(error, FetchError) else None
+        asked_s = error.retry_after_s if isinstance(error, FetchError) else None
+        wish = None if asked_s is None else Wish(seconds=asked_s, why=Why.ASKED)
         seen = replace(
             feed, polled_at=self.clock(), error=str(error), failures=feed.failures + 1, gone=gone
         )
         log.warning("feed_failed", feed=feed.url, error=str(error), failures=seen.failures)
-        return await self._claim(lease, seen, None, wish_s=wish_s)
+        return await self._claim(lease, seen, None, wish=wish)
 
     async def _claim(
-        self, lease: Lease, feed: Feed, entries: Sequence[Entry] | None, *, wish_s: float | None
+        self, lease: Lease, feed: Feed, entries: Sequence[Entry] | None, *, wish: Wish | None
     ) -> tuple[EntryId, ...]:
         """Store the entries and the feed's state in one step; None means no document came."""
         now = self.clock()
-        due_at = next_poll_at(
-            now, self.policy, wish_s=wish_s, failures=feed.failures, draw=self.draw()
+        standing = Standing(
+            failures=feed.failures,
+            server=wish,
+            feed=feed.wishes,
+            unconditional=entries is not None and feed.validators == Validators(),
         )
+        due_at = next_poll(now, self.policy, standing, draw=self.draw()).at
         if feed.gone:
             due_at = NEVER
         claim = FeedClaim(
@@ -152,9 +158,3 @@ def _validators(page: Page) -> Validators:
     return Validators(
         etag=page.headers.get("etag", ""), last_modified=page.headers.get("last-modified", "")
     )
-
-
-def _longer(wish_s: float | None, parsed: ParsedFeed) -> float | None:
-    """Return the longer of the server's and the feed's own wish."""
-    wishes = [wish for wish in (wish_s, parsed.ttl_s) if wish is not None]
-    return max(wishes) if wishes else None

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import redis
 
-from worker.model import Feed, FeedId, Validators
+from worker.model import Feed, FeedId, FeedWishes, Validators
 from worker.store.client import store_errors
 from worker.store.keys import Keys
 from worker.store.scripts import Scripts
@@ -132,6 +132,7 @@ def poll_fields(feed: Feed) -> dict[str, str | float]:
         "title": feed.title,
         "etag": feed.validators.etag,
         "last_modified": feed.validators.last_modified,
+        "wishes": _wish_text(feed.wishes),
         "polled_at": feed.polled_at,
         "changed_at": feed.changed_at,
         "interval_s": feed.interval_s,
@@ -150,6 +151,7 @@ def _feed(feed_id: FeedId, raw: Mapping[bytes, bytes], next_poll_at: float) -> F
         validators=Validators(
             etag=fields.get("etag", ""), last_modified=fields.get("last_modified", "")
         ),
+        wishes=_wishes(fields.get("wishes", "")),
         next_poll_at=next_poll_at,
         polled_at=float(fields.get("polled_at", 0)),
         changed_at=float(fields.get("changed_at", 0)),
@@ -158,3 +160,17 @@ def _feed(feed_id: FeedId, raw: Mapping[bytes, bytes], next_poll_at: float) -> F
         failures=int(fields.get("failures", 0)),
         gone=fields.get("gone") == "1",
     )
+
+
+def _wish_text(wishes: FeedWishes) -> str:
+    """Return a feed's wishes in a few characters; none for none, as most feeds have none."""
+    if wishes == FeedWishes():
+        return ""
+    return f"{wishes.every_s:g} {wishes.skip_hours} {wishes.skip_days}"
+
+
+def _wishes(text: str) -> FeedWishes:
+    if not text:
+        return FeedWishes()
+    every_s, hours, days = text.split()
+    return FeedWishes(every_s=float(every_s), skip_hours=int(hours), skip_days=int(days))
