@@ -69,6 +69,15 @@ class FeedWishes:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rhythm:
+    """When a feed's changes were seen (core.rhythm)."""
+
+    since: float = 0.0  # watched from then on; 0 = never
+    until: float = 0.0  # the last poll that went well
+    changes: tuple[float, ...] = (0.0,) * 24  # by hour of day (UTC); older ones count less
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Feed:
     """A polled document and what is known of it."""
 
@@ -77,6 +86,7 @@ class Feed:
     title: str = ""
     validators: Validators = Validators()
     wishes: FeedWishes = FeedWishes()
+    rhythm: Rhythm = Rhythm()
     next_poll_at: float = 0.0
     polled_at: float = 0.0  # 0 = never
     changed_at: float = 0.0  # last response that brought new entries

@@ -3,12 +3,15 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import TypeVar
 
 import structlog
 
 from worker.archive.warc import Archive
 from worker.core.entries import entries_of
 from worker.core.retry import back_offs
+from worker.core.rhythm import own_wait_s, watched
 from worker.core.schedule import PollPolicy, Standing, next_poll
 from worker.core.wishes import server_wish
 from worker.decode.sandbox import Sandbox
@@ -19,6 +22,7 @@ from worker.store.feeds import Feeds, Lease, poll_fields
 from worker.store.ledger import FeedClaim, Ledger
 
 log = structlog.get_logger()
+T = TypeVar("T")
 
 ACCEPT_FEED = (
     "application/atom+xml, application/rss+xml, application/rdf+xml;q=0.9, application/xml;q=0.8, "
@@ -82,12 +86,17 @@ class Poller:
         await asyncio.to_thread(self.archive.append, page)
         now = self.clock()
         entries = entries_of(parsed, feed, now)
+        ids = [entry.entry_id for entry in entries]
+        unlisted = await self._insist(feed, partial(self.feeds.unlisted, feed.feed_id, ids))
+        published = [entry.published_at for entry in entries if entry.entry_id in unlisted]
         seen = replace(
             feed,
             title=parsed.title or feed.title,
             validators=_validators(page),
             wishes=parsed.wishes,
+            rhythm=watched(feed.rhythm, now, published),
             polled_at=now,
+            changed_at=now if unlisted else feed.changed_at,
             error="",
             failures=0,
         )
@@ -102,7 +111,8 @@ class Poller:
             etag=given.etag or feed.validators.etag,
             last_modified=given.last_modified or feed.validators.last_modified,
         )
-        seen = replace(feed, validators=kept, polled_at=now, error="", failures=0)
+        rhythm = watched(feed.rhythm, now, ())
+        seen = replace(feed, validators=kept, rhythm=rhythm, polled_at=now, error="", failures=0)
         log.info("feed_unchanged", feed=feed.url)
         return await self._claim(lease, seen, None, wish=server_wish(page.headers, now))
 
@@ -123,13 +133,7 @@ class Poller:
     ) -> tuple[EntryId, ...]:
         """Store the entries and the feed's state in one step; None means no document came."""
         now = self.clock()
-        standing = Standing(
-            failures=feed.failures,
-            server=wish,
-            feed=feed.wishes,
-            unconditional=entries is not None and feed.validators == Validators(),
-        )
-        due_at = next_poll(now, self.policy, standing, draw=self.draw()).at
+        due_at = next_poll(now, self.policy, self._standing(feed, wish, now), draw=self.draw()).at
         if feed.gone:
             due_at = NEVER
         claim = FeedClaim(
@@ -139,16 +143,29 @@ class Poller:
             fields=poll_fields(replace(feed, interval_s=due_at - now)),
             listed_all=entries is not None,
         )
-        waits = back_offs()
+        return await self._insist(
+            feed, partial(self.ledger.claim, entries or (), now=now, feed=claim)
+        )
+
+    def _standing(self, feed: Feed, wish: Wish | None, now: float) -> Standing:
+        interval_s, most_s = self.policy.interval_s, self.policy.max_interval_s
+        return Standing(
+            failures=feed.failures,
+            server=wish,
+            feed=feed.wishes,
+            own_s=own_wait_s(feed.rhythm, now, interval_s=interval_s, most_s=most_s),
+            unconditional=feed.rhythm.until > 0.0 and feed.validators == Validators(),
+        )
+
+    async def _insist(self, feed: Feed, ask: Callable[[], T]) -> T:
+        """Return what Redis answers: one that is away for a while costs no second request to the feed."""
+        waits, begun_at = back_offs(), self.clock()
         while True:
             try:
-                return await asyncio.to_thread(
-                    self.ledger.claim, entries or (), now=now, feed=claim
-                )
+                return await asyncio.to_thread(ask)
             except StoreError as e:
-                # A Redis that is away or full for a while costs no second request to the feed.
                 wait_s = next(waits)
-                if self.clock() + wait_s > now + CLAIM_WITHIN_S:
+                if self.clock() + wait_s > begun_at + CLAIM_WITHIN_S:
                     raise
                 log.warning("claim_waits", feed=feed.url, error=str(e), retry_in_s=wait_s)
                 await asyncio.sleep(wait_s)
