@@ -77,6 +77,14 @@ class Rhythm:
     changes: tuple[float, ...] = (0.0,) * 24  # by hour of day (UTC); older ones count less
 
 
+class Dates(str, Enum):
+    """Whether the entries of a feed carry dates."""
+
+    NONE = ""  # none did so far
+    GIVEN = "given"
+    LOST = "lost"  # they did once
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feed:
     """A polled document and what is known of it."""
@@ -87,10 +95,12 @@ class Feed:
     validators: Validators = Validators()
     wishes: FeedWishes = FeedWishes()
     rhythm: Rhythm = Rhythm()
+    dates: Dates = Dates.NONE
     next_poll_at: float = 0.0
+    why: Why | None = None  # what decided that; None: it was not polled yet
     polled_at: float = 0.0  # 0 = never
     changed_at: float = 0.0  # last response that brought new entries
-    interval_s: float = 0.0
+    interval_s: float = 0.0  # the wait that was decided on, jitter included
     error: str = ""  # why the last poll failed; empty when it did not
     failures: int = 0  # failed polls in a row
     gone: bool = False  # the server said 410: never polled again

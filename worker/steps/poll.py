@@ -10,9 +10,10 @@ import structlog
 
 from worker.archive.warc import Archive
 from worker.core.entries import entries_of
+from worker.core.health import dates_after
 from worker.core.retry import back_offs
 from worker.core.rhythm import own_wait_s, watched
-from worker.core.schedule import PollPolicy, Standing, next_poll
+from worker.core.schedule import Plan, PollPolicy, Standing, next_poll
 from worker.core.wishes import server_wish
 from worker.decode.sandbox import Sandbox
 from worker.errors import ArchiveError, DecodeError, FetchError, StoreError
@@ -95,6 +96,7 @@ class Poller:
             validators=_validators(page),
             wishes=parsed.wishes,
             rhythm=watched(feed.rhythm, now, published),
+            dates=dates_after(feed.dates, (entry.published_at for entry in entries)),
             polled_at=now,
             changed_at=now if unlisted else feed.changed_at,
             error="",
@@ -133,14 +135,14 @@ class Poller:
     ) -> tuple[EntryId, ...]:
         """Store the entries and the feed's state in one step; None means no document came."""
         now = self.clock()
-        due_at = next_poll(now, self.policy, self._standing(feed, wish, now), draw=self.draw()).at
+        plan = next_poll(now, self.policy, self._standing(feed, wish, now), draw=self.draw())
         if feed.gone:
-            due_at = NEVER
+            plan = Plan(at=NEVER, why=Why.GONE)
         claim = FeedClaim(
             feed_id=feed.feed_id,
             token=lease.token,
-            next_poll_at=due_at,
-            fields=poll_fields(replace(feed, interval_s=due_at - now)),
+            next_poll_at=plan.at,
+            fields=poll_fields(replace(feed, interval_s=plan.at - now, why=plan.why)),
             listed_all=entries is not None,
         )
         return await self._insist(

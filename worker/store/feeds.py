@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import redis
 
-from worker.model import EntryId, Feed, FeedId, FeedWishes, Rhythm, Validators
+from worker.model import Dates, EntryId, Feed, FeedId, FeedWishes, Rhythm, Validators, Why
 from worker.store.client import store_errors
 from worker.store.keys import Keys
 from worker.store.scripts import Scripts
@@ -146,6 +146,8 @@ def poll_fields(feed: Feed) -> dict[str, str | float]:
         "wishes": _wish_text(feed.wishes),
         "watched": f"{int(feed.rhythm.since)} {int(feed.rhythm.until)}",
         "changes": _packed(feed.rhythm.changes),
+        "dates": feed.dates.value,
+        "why": feed.why.value if feed.why else "",
         "polled_at": feed.polled_at,
         "changed_at": feed.changed_at,
         "interval_s": feed.interval_s,
@@ -166,7 +168,9 @@ def _feed(feed_id: FeedId, raw: Mapping[bytes, bytes], next_poll_at: float) -> F
         ),
         wishes=_wishes(fields.get("wishes", "")),
         rhythm=_rhythm(fields.get("watched", ""), fields.get("changes", "")),
+        dates=Dates(fields.get("dates", "")),
         next_poll_at=next_poll_at,
+        why=Why(fields["why"]) if fields.get("why") else None,
         polled_at=float(fields.get("polled_at", 0)),
         changed_at=float(fields.get("changed_at", 0)),
         interval_s=float(fields.get("interval_s", 0)),
