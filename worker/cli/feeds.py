@@ -12,10 +12,10 @@ from worker.cli.common import AsJson, iso, opened, out, print_json, printable
 from worker.cli.reasons import because, complaints, facts, habits
 from worker.cli.show import clock, fields, many, safe_url, span, table, when
 from worker.core.entries import canonical_url, feed_id
-from worker.core.health import MANY_FAILURES, ailments
+from worker.core.health import ailments
 from worker.decode.opml import MAX_BYTES, read_opml, write_opml
 from worker.errors import ConfigError, DecodeError, NotFoundError
-from worker.model import Feed, FeedId
+from worker.model import Feed, FeedId, Why
 from worker.settings import PollSettings
 from worker.steps.lookup import nearest_of
 from worker.wiring import Context
@@ -218,10 +218,9 @@ def _print_why(feed: Feed, now: float, poll: PollSettings) -> None:
             ("because", because(feed, poll)),
             ("last polled", when(feed.polled_at, now=now)),
             ("last new", when(feed.changed_at, now=now)),
-            ("rhythm", habits(feed.rhythm)),
+            ("rhythm", "" if feed.why is Why.RHYTHM else habits(feed.rhythm)),
             ("validators", ", ".join(name for name, value in given.items() if value)),
-            ("error", feed.error),
-            *(("sick", line) for line in complaints(feed)),
+            *(("wrong", line) for line in complaints(feed)),
         )
     )
 
@@ -231,8 +230,6 @@ def _print_feeds(feeds: Sequence[Feed], now: float) -> None:
     for feed in feeds:
         name = Text(printable(feed.title) + "\n" if feed.title else "")
         name.append(safe_url(feed.url), style="dim" if feed.title else "")
-        if feed.error and not feed.gone and feed.failures < MANY_FAILURES:
-            name.append(f"\n{printable(feed.error)}", style="red")
         for line in complaints(feed):
             name.append(f"\n{line}", style="red")
         shown.add_row(

@@ -51,8 +51,10 @@ def habits(rhythm: Rhythm) -> str:
 
 
 def complaints(feed: Feed) -> list[str]:
-    """Say what is wrong with a feed, a line each."""
-    return [_complaint(feed, ailment) for ailment in ailments(feed)]
+    """Say what is wrong with a feed, a line each; the error of a last poll that failed is one."""
+    found = ailments(feed)
+    lines = [_complaint(feed, ailment) for ailment in found]
+    return lines if Ailment.FAILING in found or not feed.error else [printable(feed.error), *lines]
 
 
 def _complaint(feed: Feed, ailment: Ailment) -> str:
