@@ -26,6 +26,21 @@ class Outcome(str, Enum):
     QUARANTINED = "quarantined"  # failed too often; kept for a person to look at
 
 
+class Why(str, Enum):
+    """What decided when a feed is polled next."""
+
+    NEW = "new"  # too little is known: poll.interval_s
+    RHYTHM = "rhythm"  # how often it changes, and when
+    ASKED = "asked"  # Retry-After, or a rate limit that is used up
+    FRESH = "fresh"  # Cache-Control max-age, or Expires
+    FEED = "feed"  # the feed's own ttl or updatePeriod
+    SKIPPED = "skipped"  # the feed's skipHours or skipDays
+    FAILURES = "failures"  # our back-off
+    UNCONDITIONAL = "unconditional"  # no validators: each poll costs the whole document
+    MOVED = "moved"  # to the address of another feed, which is polled instead
+    GONE = "gone"  # 410: never
+
+
 # --- feeds and entries ------------------------------------------------------------------------
 
 
@@ -36,6 +51,11 @@ class Validators:
     etag: str = ""
     last_modified: str = ""
     url: str = ""  # whose answer they came with, after redirects; empty when not known
+
+    @property
+    def given(self) -> bool:
+        """Whether there is anything to ask with."""
+        return bool(self.etag or self.last_modified)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +68,40 @@ class Move:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """A wait that something asks for."""
+
+    seconds: float
+    why: Why
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedWishes:
+    """What a feed's document asks of those who poll it."""
+
+    every_s: float = 0.0  # at least between polls: ttl, sy:updatePeriod; 0 = no wish
+    skip_hours: int = 0  # bit h: not in the hour h (GMT)
+    skip_days: int = 0  # bit d: not on that day (GMT); 0 is Monday
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rhythm:
+    """When a feed's changes were seen (core.rhythm)."""
+
+    since: float = 0.0  # watched from then on; 0 = never
+    until: float = 0.0  # the last poll that went well
+    changes: tuple[float, ...] = (0.0,) * 24  # by hour of day (UTC); older ones count less
+
+
+class Dates(str, Enum):
+    """Whether the entries of a feed carry dates."""
+
+    NONE = ""  # none did so far
+    GIVEN = "given"
+    LOST = "lost"  # they did once
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Feed:
     """A polled document and what is known of it."""
 
@@ -55,10 +109,14 @@ class Feed:
     url: str
     title: str = ""
     validators: Validators = Validators()
+    wishes: FeedWishes = FeedWishes()
+    rhythm: Rhythm = Rhythm()
+    dates: Dates = Dates.NONE
     next_poll_at: float = 0.0
+    why: Why | None = None  # what decided that; None: it was not polled yet
     polled_at: float = 0.0  # 0 = never
     changed_at: float = 0.0  # last response that brought new entries
-    interval_s: float = 0.0
+    interval_s: float = 0.0  # the wait that was decided on, jitter included
     error: str = ""  # why the last poll failed; empty when it did not
     failures: int = 0  # failed polls in a row
     gone: bool = False  # the server said 410: never polled again
@@ -83,7 +141,7 @@ class ParsedFeed:
 
     title: str
     entries: tuple[ParsedEntry, ...]
-    ttl_s: float | None = None  # the feed's own wish for the time between polls
+    wishes: FeedWishes = FeedWishes()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -48,11 +48,16 @@ class PathSettings(Section):
 
 
 class PollSettings(Section):
-    """How often feeds are asked. One hour is what feed owners ask of readers (score project)."""
+    """How often feeds are asked.
+
+    An hour, and a day where each poll costs the whole document, is what feed owners ask of readers
+    (rachelbythebay.com/w/feed).
+    """
 
     interval_s: Positive = 3_600.0
     min_interval_s: Positive = 900.0
     max_interval_s: Positive = 86_400.0
+    unconditional_interval_s: Positive = 86_400.0
     jitter: Share = 0.1
 
     @model_validator(mode="after")

@@ -246,6 +246,7 @@ async def poll_steps(context: Context) -> AsyncIterator[PollSteps]:
                         interval_s=s.poll.interval_s,
                         min_interval_s=s.poll.min_interval_s,
                         max_interval_s=s.poll.max_interval_s,
+                        unconditional_interval_s=s.poll.unconditional_interval_s,
                         jitter=s.poll.jitter,
                     ),
                     limits=FeedLimits(

@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -12,6 +13,9 @@ from conftest import until
 from program import ask, command, environment
 from seeding import BANK, FLOOD, PUMPS, claim, follow, ingest, quarantine
 
+from worker.core.entries import feed_id
+from worker.model import Dates, Feed, FeedWishes, Rhythm, Why
+from worker.store.feeds import poll_fields
 from worker.wiring import Context
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -129,6 +133,74 @@ def test_feeds_go_in_and_come_out(run: Run, tmp_path: Path, context: Context) ->
     urls = {feed["url"] for feed in json.loads(run("feeds", "list", "--json").stdout)}
     assert urls == {"https://x.example/rss", "https://y.example/?key=***", "https://z.example/"}
     assert run("feeds", "export").stdout == (tmp_path / "all.opml").read_text()
+
+
+def _polled(context: Context, url: str, **state: object) -> Feed:
+    """Follow a feed that was polled and is as given."""
+    feed = replace(
+        Feed(feed_id=feed_id(url), url=url, next_poll_at=context.clock() + 7_300), **state
+    )
+    context.feeds.add(feed)
+    context.client.hset(context.keys.feed(feed.feed_id), mapping=poll_fields(feed))
+    return feed
+
+
+def test_feeds_why_says_when_one_is_polled_next_and_what_decided_that(
+    run: Run, context: Context
+) -> None:
+    """Each reason has its words, by address and by id; a feed that nobody follows is named."""
+    until = context.clock()
+    by_day = tuple(10.0 if 8 <= hour < 16 else 0.0 for hour in range(24))
+    rhythm = Rhythm(since=until - 60 * 86_400, until=until, changes=by_day)
+    words = {
+        Why.NEW: "little is known of it yet: once in 1 h",
+        Why.RHYTHM: "most of it from 08:00 to 15:00 UTC",
+        Why.ASKED: "Retry-After",
+        Why.FRESH: "max-age",
+        Why.FEED: "it asks for 2 h between polls",
+        Why.SKIPPED: "skipHours",
+        Why.FAILURES: "back-off after 3 failures in a row",
+        Why.UNCONDITIONAL: "neither ETag nor Last-Modified",
+        Why.GONE: "never",
+    }
+    assert set(words) == set(Why)
+    wishes = FeedWishes(every_s=7_200.0)
+    for why, word in words.items():
+        feed = _polled(
+            context, f"https://{why.value}.example/feed?token=hunter2", why=why, wishes=wishes,
+            rhythm=rhythm, failures=3, gone=why is Why.GONE,
+        )  # fmt: skip
+        shown = run("feeds", "why", feed.feed_id).stdout
+        assert word in " ".join(shown.split())
+        assert ("in 2 h" in shown) is (why is not Why.GONE)
+        assert "hunter2" not in shown
+    follow(context, "https://new.example/feed")
+    assert "not polled yet" in run("feeds", "why", "https://new.example/feed").stdout
+    told = json.loads(run("feeds", "why", feed_id("https://new.example/feed"), "--json").stdout)
+    assert (told["why"], told["because"]) == (None, "it was not polled yet")
+    unknown = run("feeds", "why", "https://new.example/fed")
+    assert (unknown.returncode, unknown.stdout) == (1, "")
+    assert "https://new.example/feed" in unknown.stderr
+
+
+def test_feeds_list_sick_shows_what_fails_fell_silent_or_turned_undated(
+    run: Run, context: Context
+) -> None:
+    """The sick ones alone, each with what is wrong; with none there is a line that says so."""
+    now = context.clock()
+    _polled(context, "https://well.example/feed", failures=1, error="HTTP status 500")
+    assert "1 feed, none of them sick" in run("feeds", "list", "--sick").stdout
+    hourly = Rhythm(since=now - 60 * 86_400, until=now, changes=(10.0,) * 24)
+    _polled(context, "https://failing.example/feed", failures=9, error=HOSTILE)
+    _polled(context, "https://silent.example/feed", rhythm=hourly, changed_at=now - 9 * 86_400)
+    _polled(context, "https://undated.example/feed", dates=Dates.LOST)
+    shown = run("feeds", "list", "--sick").stdout
+    for word in ("failing: Flood", "silent since", "undated: its entries had dates"):
+        assert word in shown
+    assert "well.example" not in shown
+    listed = json.loads(run("feeds", "list", "--sick", "--json").stdout)
+    assert sorted(feed["sick"] for feed in listed) == [["failing"], ["silent"], ["undated"]]
+    assert [f["sick"] for f in json.loads(run("feeds", "list", "--json").stdout)].count([]) == 1
 
 
 @pytest.mark.parametrize(

@@ -71,13 +71,27 @@ def test_every_fault_has_its_row_and_every_test_named_there_exists() -> None:
         if line.startswith("| F")
     ]
     assert [row[0].split()[0] for row in rows] == [f"F{number}" for number in range(1, 51)]
+    for fault, holds, shown in rows:
+        assert _missing_tests(shown) == [], fault
+        assert "`test_" in shown or holds.strip(), fault
+
+
+def test_every_promise_of_politeness_has_its_row_and_every_test_named_there_exists() -> None:
+    """docs/politeness.md makes fifteen promises to those who serve feeds, each with tests."""
+    text = (ROOT / "docs" / "politeness.md").read_text(encoding="utf-8")
+    rows = [line.strip("|").split("|") for line in text.splitlines() if line.startswith("| B")]
+    assert [row[0].split()[0] for row in rows] == [f"B{number}" for number in range(1, 16)]
+    assert [promise for promise, _, shown in rows if "`test_" not in shown] == []
+    assert _missing_tests(text) == []
+
+
+def _missing_tests(text: str) -> list[str]:
+    """Return the tests that a text names and that do not exist."""
     tests = "".join(
         path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py")
     )
-    for fault, holds, shown in rows:
-        named = re.findall(r"`(test_\w+)`", shown)
-        assert [name for name in named if f"def {name}(" not in tests] == [], fault
-        assert named or holds.strip(), fault
+    named = re.findall(r"`(test_\w+)`", text)
+    return [name for name in named if f"def {name}(" not in tests]
 
 
 def test_every_command_stands_in_the_readme() -> None:

@@ -9,7 +9,7 @@ from outlet import Site, follow, with_steps
 from structlog.testing import capture_logs
 
 from worker.core.entries import feed_id
-from worker.core.schedule import PollPolicy, next_poll_at
+from worker.core.schedule import PollPolicy, Standing, next_poll
 from worker.daemon import PollLoop
 from worker.model import Feed, FeedId
 from worker.store.feeds import poll_fields
@@ -19,7 +19,13 @@ from worker.wiring import Context, PollSteps
 
 HOUR_S, DAY_S = 3_600.0, 86_400.0
 FEEDS = 30
-POLICY = PollPolicy(interval_s=HOUR_S, min_interval_s=900.0, max_interval_s=DAY_S, jitter=0.1)
+POLICY = PollPolicy(
+    interval_s=HOUR_S,
+    min_interval_s=900.0,
+    max_interval_s=DAY_S,
+    unconditional_interval_s=DAY_S,
+    jitter=0.1,
+)
 
 
 def _poll_due(context: Context, clock: Clock, draw: random.Random) -> list[FeedId]:
@@ -28,7 +34,7 @@ def _poll_due(context: Context, clock: Clock, draw: random.Random) -> list[FeedI
     for lease in leases:
         feed = context.feeds.get(lease.feed_id)
         assert feed is not None
-        at = next_poll_at(clock(), POLICY, wish_s=None, failures=0, draw=draw.random())
+        at = next_poll(clock(), POLICY, Standing(), draw=draw.random()).at
         claim = FeedClaim(
             feed_id=lease.feed_id, token=lease.token, next_poll_at=at,
             fields=poll_fields(replace(feed, polled_at=clock())), listed_all=True,

@@ -15,7 +15,10 @@ from outlet import (
     with_steps,
 )
 
+from worker.model import Feed, FeedId, FeedWishes
+from worker.steps.poll import NEVER, Poller
 from worker.store.ledger import FETCH
+from worker.testing import Clock
 from worker.wiring import Context, PollSteps
 
 pytestmark = pytest.mark.usefixtures("books")
@@ -63,6 +66,7 @@ def test_feed_when_not_modified_then_only_its_times_change(context: Context, sit
         sent = site.asked[-1][1]
         assert (sent["If-None-Match"], sent["If-Modified-Since"]) == (ETAG, MODIFIED)
         assert after.polled_at > before.polled_at
+        assert (before.changed_at, after.rhythm) == (before.polled_at, before.rhythm)
         times = {"polled_at": 0.0, "next_poll_at": 0.0, "interval_s": 0.0}
         assert replace(after, **times) == replace(before, **times)
         assert context.ledger.counts() == counts
@@ -176,3 +180,85 @@ def test_poll_when_the_disk_is_full_then_the_error_is_noted_and_nothing_claimed(
     assert "archive" in feed.error
     assert (feed.validators.etag, feed.failures) == ("", 1)
     assert context.ledger.counts() == {"pending": 0, "held": 0}
+
+
+def test_feed_when_it_asks_for_an_interval_then_that_holds_after_a_304_too(
+    context: Context, site: Site
+) -> None:
+    """What the document wished for is kept with the feed: a 304 brings no document."""
+    document = site.feed("one").replace(b"<item>", b"<ttl>600</ttl><item>", 1)
+    site.answers["/feed"] = (200, {"ETag": ETAG}, document)
+    name = follow(context, site.url("/feed"))
+
+    async def act(steps: PollSteps) -> None:
+        for answer in (site.answers["/feed"], (304, {}, b"")):
+            site.answers["/feed"] = answer
+            before = time.time()
+            await poll_all(context, steps)
+            assert feed_of(context, name).next_poll_at >= before + 36_000
+
+    with_steps(context, act)
+    assert feed_of(context, name).wishes == FeedWishes(every_s=36_000.0)
+
+
+def test_feed_when_its_server_gives_no_validators_then_is_asked_once_a_day(
+    context: Context, site: Site
+) -> None:
+    """Each poll of such a feed costs the whole document, so there is one in 24 hours."""
+    site.answers["/feed"] = (200, {}, site.feed("one"))
+    name = follow(context, site.url("/feed"))
+
+    async def act(steps: PollSteps) -> None:
+        before = time.time()
+        await poll_all(context, steps)
+        assert feed_of(context, name).next_poll_at >= before + 86_400
+        site.answers["/feed"] = (200, {"ETag": ETAG}, site.feed("one"))
+        await poll_all(context, steps)
+        assert feed_of(context, name).next_poll_at < before + 86_400
+
+    with_steps(context, act)
+
+
+def test_feed_when_it_has_a_rhythm_then_is_polled_by_it_also_after_a_new_start(
+    context: Context, site: Site
+) -> None:
+    """A feed that was quiet for days waits longer; what it brings, and when, is kept with it."""
+    site.answers["/feed"] = (200, {"ETag": ETAG}, site.feed("one"))
+    name = follow(context, site.url("/feed"))
+
+    async def act(steps: PollSteps) -> None:
+        clock = Clock()
+        poller = replace(steps.poller, clock=clock, draw=lambda: 0.0)
+        waits = []
+        for pages in (["one"], ["one"], ["one", "two"], ["one", "two"]):
+            site.answers["/feed"] = (200, {"ETag": ETAG}, site.feed(*pages))
+            feed = await poll_at(context, poller, name, clock)
+            waits.append(feed.next_poll_at - clock())
+            clock.move(1.5 * 86_400)
+        assert waits[:2] == [3_600.0, 3_600.0]
+        assert 3_600.0 < waits[3] < 86_400.0
+        assert sum(feed.rhythm.changes) == pytest.approx(1.0, abs=0.1)
+        assert feed.changed_at == clock() - 3 * 86_400
+
+    with_steps(context, act)
+
+
+async def poll_at(context: Context, poller: Poller, name: FeedId, clock: Clock) -> Feed:
+    """Poll the only feed now, by a clock of the test's own; return it as it is stored."""
+    (lease,) = context.feeds.due(now=NEVER, lease_s=60.0, limit=1)
+    await poller.poll(lease)
+    return feed_of(context, name)
+
+
+def test_feed_when_polled_then_what_is_kept_of_it_is_small(context: Context, site: Site) -> None:
+    """With its validators, wishes and rhythm a feed takes less than 2 kB, the list of its entries apart."""
+    document = site.feed(*(f"page-{n}" for n in range(30)))
+    site.answers["/feed"] = (200, {"ETag": ETAG, "Last-Modified": MODIFIED}, document)
+    name = follow(context, site.url("/feed"))
+
+    async def act(steps: PollSteps) -> None:
+        await poll_all(context, steps)
+
+    with_steps(context, act)
+    assert context.client.memory_usage(context.keys.feed(name)) < 1_000
+    assert context.client.object("ENCODING", context.keys.feed(name)) in {b"listpack", b"ziplist"}

@@ -13,7 +13,9 @@ from worker.errors import DecodeError
 
 URL = "https://news.example.com/feed"
 FEED = (
-    '<rss version="2.0"><channel><title>N\u00e4chrichten</title><ttl>5</ttl><item><guid>1</guid>'
+    '<rss version="2.0"><channel><title>N\u00e4chrichten</title><ttl>5</ttl>'
+    "<skipHours><hour>3</hour></skipHours><skipDays><day>Sunday</day></skipDays>"
+    "<item><guid>1</guid>"
     "<title>Eins \U0001f600</title><link>/1</link><pubDate>2018-12-30T06:15:00Z</pubDate></item>"
     "</channel></rss>"
 ).encode()

@@ -3,6 +3,8 @@ import contextlib
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from worker.decode.feed import (
     MAX_ENTRIES,
@@ -12,7 +14,7 @@ from worker.decode.feed import (
     plain_text,
 )
 from worker.errors import DecodeError
-from worker.model import ParsedEntry
+from worker.model import FeedWishes, ParsedEntry
 
 URL = "https://news.example.com/rss/feed.xml"
 CORPUS = Path(__file__).parents[2].parent / "shared" / "data" / "feeds" / "feedparser"
@@ -50,7 +52,7 @@ def test_parse_feed_when_rss_then_reads_every_field() -> None:
     <link>/a/1?x=1&amp;y=2</link><pubDate>Sun, 30 Dec 2018 09:15:00 +0300</pubDate>
     <description>&lt;p&gt;One&lt;br&gt;two&lt;/p&gt;&lt;script&gt;x()&lt;/script&gt;</description></item>"""
     feed = parse_feed(_rss(item, channel="<title>News</title><ttl>30</ttl>"), url=URL)
-    assert (feed.title, feed.ttl_s) == ("News", 1800.0)
+    assert (feed.title, feed.wishes) == ("News", FeedWishes(every_s=1800.0))
     assert feed.entries == (
         ParsedEntry(
             guid="g-1",
@@ -240,12 +242,87 @@ def test_parse_feed_when_texts_are_huge_then_caps_them() -> None:
     assert MAX_SUMMARY_CHARS - 1 <= len(entry.summary) <= MAX_SUMMARY_CHARS
 
 
+SYNDICATION = 'xmlns:sy="http://purl.org/rss/1.0/modules/syndication/"'
+
+
+def _wishes(channel: str, items: str = "") -> FeedWishes:
+    document = _rss(items, channel=channel).replace(b"<rss ", f"<rss {SYNDICATION} ".encode())
+    return parse_feed(document, url=URL).wishes
+
+
+def _updates(period: str, frequency: str = "") -> str:
+    often = f"<sy:updateFrequency>{frequency}</sy:updateFrequency>" if frequency else ""
+    return f"<sy:updatePeriod>{period}</sy:updatePeriod>{often}"
+
+
 @pytest.mark.parametrize(
-    ("ttl", "seconds"), [("60", 3600.0), ("0", None), ("x", None), ("9" * 9, 7 * 86_400.0)]
+    ("channel", "seconds"),
+    [
+        ("", 0.0),
+        ("<ttl>60</ttl>", 3_600.0),
+        ("<ttl>0</ttl>", 0.0),
+        ("<ttl>x</ttl>", 0.0),
+        ("<ttl>-60</ttl>", 0.0),
+        (f"<ttl>{'9' * 9}</ttl>", 7 * 86_400.0),
+        (_updates("hourly"), 3_600.0),
+        (_updates(" Daily\n", "4"), 21_600.0),
+        (_updates("daily", "0"), 86_400.0),
+        (_updates("daily", "often"), 86_400.0),
+        (_updates("yearly", "365"), 86_400.0),
+        (_updates("yearly"), 7 * 86_400.0),
+        (_updates("always"), 0.0),
+        ("<sy:updateFrequency>2</sy:updateFrequency>", 0.0),
+        (f"<ttl>30</ttl>{_updates('hourly', '4')}", 1_800.0),
+    ],
 )
-def test_parse_feed_when_ttl_is_given_then_is_in_seconds(ttl: str, seconds: float | None) -> None:
-    """A ttl is minutes, bounded, and nonsense is silence."""
-    assert parse_feed(_rss("", channel=f"<ttl>{ttl}</ttl>"), url=URL).ttl_s == seconds
+def test_parse_feed_when_it_asks_for_an_interval_then_is_in_seconds(
+    channel: str, seconds: float
+) -> None:
+    """Minutes, or the name of a period; bounded. Nonsense is silence, and so is what is not said."""
+    assert _wishes(channel) == FeedWishes(every_s=seconds)
+
+
+@pytest.mark.parametrize(
+    ("channel", "hours", "days"),
+    [
+        ("<skipHours><hour>0</hour>\n<hour> 23 </hour></skipHours>", {0, 23}, set()),
+        ("<skipHours><hour>24</hour><hour>25</hour><hour>-1</hour></skipHours>", {0}, set()),
+        (
+            "<skipDays><day>Sunday</day><day>monday</day><day>Someday</day></skipDays>",
+            set(),
+            {0, 6},
+        ),
+        ("<skipHours><hour>1</skipHours><hour>2</hour>", set(), set()),
+        ("<skipHours><hour>3</hour>", {3}, set()),
+        (f"<skipHours>{' ' * 3_000}<hour>3</hour></skipHours>", set(), set()),
+        (f"<skipHours>{''.join(f'<hour>{h}</hour>' for h in range(24))}</skipHours>", set(), set()),
+    ],
+)
+def test_parse_feed_when_it_skips_hours_and_days_then_they_are_bits(
+    channel: str, hours: set[int], days: set[int]
+) -> None:
+    """Midnight is 0 or 24, what is out of range is left out, and what skips everything skips nothing."""
+    wishes = _wishes(channel, "<item><title>One</title></item>")
+    assert wishes.skip_hours == sum(1 << hour for hour in hours)
+    assert wishes.skip_days == sum(1 << day for day in days)
+
+
+def test_parse_feed_when_an_item_speaks_of_skipping_then_it_is_not_heeded() -> None:
+    """Who writes into a feed's entries cannot silence it."""
+    quoted = "<skipHours><hour>3</hour></skipHours>"
+    assert _wishes("", f"<item><title>x</title>{quoted}</item>") == FeedWishes()
+
+
+@given(st.text(alphabet="<>/ 0123456789hourskipday", max_size=200))
+def test_parse_feed_when_its_wishes_are_noise_then_they_stay_within_bounds(noise: str) -> None:
+    """Whatever stands where wishes belong is a bounded wish, or none, or no feed."""
+    with contextlib.suppress(DecodeError):
+        wishes = _wishes(
+            f"<ttl>{noise}</ttl>{_updates(noise, noise)}<skipHours>{noise}</skipHours>"
+        )
+        assert 0.0 <= wishes.every_s <= 7 * 86_400.0
+        assert 0 <= wishes.skip_hours < 2**24 - 1
+        assert 0 <= wishes.skip_days < 2**7 - 1
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,5 @@
+"""When feeds come due: the longest of all waits decides, and many feeds never come at once."""
+
 import heapq
 import random
 from collections import Counter
@@ -7,110 +9,119 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.core.schedule import (
-    MAX_FRESHNESS_S,
-    MAX_RETRY_AFTER_S,
-    PollPolicy,
-    next_poll_at,
-    retry_after_s,
-    server_wish_s,
-    spread_poll_at,
+from worker.core.schedule import PollPolicy, Standing, next_poll, spread_poll_at
+from worker.core.wishes import MAX_RETRY_AFTER_S, first_allowed, skipping
+from worker.model import FeedWishes, Why, Wish
+
+NOW = 1_800_000_000.0  # Friday 2027-01-15 08:00:00 UTC
+POLICY = PollPolicy(
+    interval_s=600.0,
+    min_interval_s=60.0,
+    max_interval_s=7_200.0,
+    unconditional_interval_s=86_400.0,
+    jitter=0.1,
 )
-
-NOW = 1_800_000_000.0  # 2027-01-15 08:00:00 UTC
-POLICY = PollPolicy(interval_s=600.0, min_interval_s=60.0, max_interval_s=7200.0, jitter=0.1)
-
-
-def test_next_poll_at_when_all_is_well_then_adds_the_interval() -> None:
-    """A healthy feed with a silent server is asked again after the base interval."""
-    assert next_poll_at(NOW, POLICY, wish_s=None, failures=0, draw=0.0) == NOW + 600.0
+ASKED = Wish(seconds=9_000.0, why=Why.ASKED)
 
 
 @pytest.mark.parametrize(
-    ("failures", "wait"), [(1, 1200.0), (2, 2400.0), (4, 7200.0), (10_000, 7200.0)]
-)
-def test_next_poll_at_when_polls_fail_then_doubles_up_to_the_cap(
-    failures: int, wait: float
-) -> None:
-    """Each failure in a row doubles the wait until the longest interval."""
-    assert next_poll_at(NOW, POLICY, wish_s=None, failures=failures, draw=0.0) == NOW + wait
-
-
-@given(
-    wish=st.floats(0, MAX_RETRY_AFTER_S),
-    failures=st.integers(0, 40),
-    draw=st.floats(0, 1, exclude_max=True),
-)
-def test_next_poll_at_when_the_server_wishes_then_never_comes_sooner(
-    wish: float, failures: int, draw: float
-) -> None:
-    """A server's wish and the shortest interval are lower bounds whatever the jitter."""
-    at = next_poll_at(NOW, POLICY, wish_s=wish, failures=failures, draw=draw)
-    assert at >= NOW + max(wish, POLICY.min_interval_s)
-    assert at <= NOW + 1.1 * max(wish, POLICY.max_interval_s) + 1e-3
-
-
-@pytest.mark.parametrize(
-    ("headers", "wish"),
+    ("standing", "wait", "why"),
     [
-        ({}, None),
-        ({"retry-after": "120"}, 120.0),
-        ({"retry-after": " 120 "}, 120.0),
-        ({"retry-after": "0"}, 0.0),
-        ({"retry-after": "-5"}, None),
-        ({"retry-after": "soon"}, None),
-        ({"retry-after": "9" * 400}, MAX_RETRY_AFTER_S),
-        ({"retry-after": "Fri, 15 Jan 2027 08:02:00 GMT"}, 120.0),
-        ({"retry-after": "Fri, 15 Jan 2027 07:00:00 GMT"}, 0.0),
-        (
-            # The server's clock is an hour ahead; it means two minutes.
-            {
-                "retry-after": "Fri, 15 Jan 2027 09:02:00 GMT",
-                "date": "Fri, 15 Jan 2027 09:00:00 GMT",
-            },
-            120.0,
-        ),
-        ({"retry-after": "60", "cache-control": "max-age=900"}, 60.0),
-        ({"cache-control": "public, max-age=900"}, 900.0),
-        ({"cache-control": 'Max-Age="900"'}, 900.0),
-        ({"cache-control": "max-age=900", "age": "300"}, 600.0),
-        ({"cache-control": "max-age=900", "age": "1000"}, None),
-        ({"cache-control": "max-age=0"}, None),
-        ({"cache-control": "max-age=31536000"}, MAX_FRESHNESS_S),
-        ({"cache-control": "no-cache, max-age=900"}, None),
-        ({"cache-control": "no-store", "expires": "Fri, 15 Jan 2027 09:00:00 GMT"}, None),
-        ({"cache-control": "max-age=60", "expires": "Fri, 15 Jan 2027 09:00:00 GMT"}, 60.0),
-        ({"expires": "Fri, 15 Jan 2027 09:00:00 GMT"}, 3600.0),
-        ({"expires": "Fri, 15 Jan 2027 07:00:00 GMT"}, None),
-        ({"expires": "0"}, None),
-        ({"expires": "-1"}, None),
-        ({"expires": "Fri, 99 Jan 99999 09:00:00 +9999"}, None),
+        (Standing(), 600.0, Why.NEW),
+        (Standing(own_s=1_500.0), 1_500.0, Why.RHYTHM),
+        (Standing(failures=1), 1_200.0, Why.FAILURES),
+        (Standing(failures=2), 2_400.0, Why.FAILURES),
+        (Standing(failures=4), 7_200.0, Why.FAILURES),
+        (Standing(failures=10_000), 7_200.0, Why.FAILURES),
+        (Standing(failures=1, own_s=1_500.0), 1_500.0, Why.RHYTHM),
+        (Standing(failures=1, server=ASKED), 9_000.0, Why.ASKED),
+        (Standing(server=Wish(seconds=599.0, why=Why.FRESH)), 600.0, Why.NEW),
+        (Standing(server=Wish(seconds=900.0, why=Why.FRESH)), 900.0, Why.FRESH),
+        (Standing(feed=FeedWishes(every_s=700.0)), 700.0, Why.FEED),
+        (Standing(feed=FeedWishes(every_s=9_999.0), server=ASKED), 9_999.0, Why.FEED),
+        (Standing(unconditional=True, server=ASKED), 86_400.0, Why.UNCONDITIONAL),
     ],
 )
-def test_server_wish_s_when_headers_ask_then_reads_the_strongest(
-    headers: dict[str, str], wish: float | None
+def test_next_poll_when_several_waits_apply_then_the_longest_decides(
+    standing: Standing, wait: float, why: Why
 ) -> None:
-    """Retry-After goes before max-age, max-age before Expires, and nonsense counts as silence."""
-    assert server_wish_s(headers, NOW) == wish
+    """Each wait is a lower bound; what decided is told."""
+    plan = next_poll(NOW, POLICY, standing, draw=0.0)
+    assert (plan.at, plan.why) == (NOW + wait, why)
 
 
-@given(st.text(max_size=60), st.text(max_size=60), st.text(max_size=60))
-def test_server_wish_s_when_headers_are_noise_then_stays_within_bounds(
-    retry: str, control: str, expires: str
+def _bits(*places: int) -> int:
+    return sum(1 << place for place in places)
+
+
+STANDINGS = st.builds(
+    Standing,
+    failures=st.integers(0, 40),
+    own_s=st.none() | st.floats(600.0, 7_200.0),
+    server=st.none()
+    | st.builds(Wish, seconds=st.floats(0, MAX_RETRY_AFTER_S), why=st.just(Why.ASKED)),
+    unconditional=st.booleans(),
+    feed=st.builds(
+        lambda every_s, skipped: FeedWishes(
+            every_s=every_s, skip_hours=skipped[0], skip_days=skipped[1]
+        ),
+        st.floats(0, 7 * 86_400.0),
+        st.builds(skipping, st.sets(st.integers(0, 23)), st.sets(st.integers(0, 6))),
+    ),
+)
+
+
+@given(standing=STANDINGS, draw=st.floats(0, 1, exclude_max=True))
+def test_next_poll_when_anything_wishes_then_never_comes_sooner(
+    standing: Standing, draw: float
 ) -> None:
-    """No header text raises or yields a wait outside the bounds."""
-    headers = {"retry-after": retry, "cache-control": control, "expires": expires}
-    wish = server_wish_s(headers, NOW)
-    assert wish is None or 0.0 <= wish <= MAX_RETRY_AFTER_S
+    """Every wait holds as a lower bound whatever the jitter, and skipped hours are left out."""
+    plan = next_poll(NOW, POLICY, standing, draw=draw)
+    waits = [POLICY.interval_s, standing.own_s or 0.0, standing.feed.every_s]
+    waits.append(standing.server.seconds if standing.server else 0.0)
+    waits.append(POLICY.unconditional_interval_s if standing.unconditional else 0.0)
+    assert plan.at >= NOW + max(waits)
+    assert plan.at <= NOW + 1.1 * max(*waits, POLICY.max_interval_s) + 8 * 86_400.0
+    assert first_allowed(plan.at, standing.feed) == plan.at
 
 
-def test_retry_after_s_when_absent_then_ignores_freshness() -> None:
-    """The failure wait is read from Retry-After alone."""
-    assert retry_after_s({"cache-control": "max-age=900"}, NOW) is None
+@pytest.mark.parametrize(
+    ("hours", "days", "wait"),
+    [
+        ((), (), 0.0),
+        ((9,), (), 0.0),
+        ((8, 9, 11), (), 7_200.0),  # at 10:00
+        ((), (4, 5), 2 * 86_400.0 - 8 * 3_600.0),  # on Sunday at 0:00
+        (tuple(range(1, 24)), (4,), 86_400.0 - 8 * 3_600.0),
+        (tuple(range(24)), (), 0.0),
+        ((), tuple(range(7)), 0.0),
+    ],
+)
+def test_first_allowed_when_hours_or_days_are_skipped_then_is_the_next_that_is_not(
+    hours: tuple[int, ...], days: tuple[int, ...], wait: float
+) -> None:
+    """What skips everything skips nothing."""
+    skip_hours, skip_days = skipping(hours, days)
+    wishes = FeedWishes(skip_hours=skip_hours, skip_days=skip_days)
+    assert first_allowed(NOW, wishes) == NOW + wait
+
+
+def test_next_poll_when_hours_are_skipped_then_feeds_spread_over_the_first_allowed_one() -> None:
+    """Not all feeds that wake at seven come at seven sharp."""
+    wishes = FeedWishes(skip_hours=_bits(8, 9))
+    plans = [next_poll(NOW, POLICY, Standing(feed=wishes), draw=draw) for draw in (0.0, 0.5)]
+    assert [plan.at - NOW for plan in plans] == [7_200.0, 9_000.0]
+    assert {plan.why for plan in plans} == {Why.SKIPPED}
 
 
 FEEDS, HOUR_S, BIN_S = 3_600, 3_600.0, 60.0
-HOURLY = PollPolicy(interval_s=HOUR_S, min_interval_s=900.0, max_interval_s=86_400.0, jitter=0.1)
+HOURLY = PollPolicy(
+    interval_s=HOUR_S,
+    min_interval_s=900.0,
+    max_interval_s=86_400.0,
+    unconditional_interval_s=86_400.0,
+    jitter=0.1,
+)
 NORMAL = FEEDS * BIN_S / HOUR_S  # polls a minute
 
 
@@ -125,7 +136,7 @@ def _polls(
         now, failures = heapq.heappop(schedule)
         polls[int(now // BIN_S)] += 1
         failures = failures + 1 if fails(now) else 0
-        at = next_poll_at(now, HOURLY, wish_s=None, failures=failures, draw=draw.random())
+        at = next_poll(now, HOURLY, Standing(failures=failures), draw=draw.random()).at
         heapq.heappush(schedule, (at, failures))
     return polls
 

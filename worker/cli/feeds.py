@@ -9,11 +9,14 @@ import typer
 from rich.text import Text
 
 from worker.cli.common import AsJson, iso, opened, out, print_json, printable
-from worker.cli.show import clock, many, safe_url, span, table
+from worker.cli.reasons import because, complaints, facts, habits
+from worker.cli.show import clock, fields, many, safe_url, span, table, when
 from worker.core.entries import canonical_url, feed_id
+from worker.core.health import ailments
 from worker.decode.opml import MAX_BYTES, read_opml, write_opml
 from worker.errors import ConfigError, DecodeError, NotFoundError
-from worker.model import Feed, FeedId
+from worker.model import Feed, FeedId, Why
+from worker.settings import PollSettings
 from worker.steps.lookup import nearest_of
 from worker.wiring import Context
 
@@ -52,22 +55,49 @@ def remove(
     """Follow feeds no more; what they brought stays."""
     with opened(ctx) as context:
         feeds = context.feeds.all()
-        ids = [_known_id(name, feeds) for name in names]
-        removed = sum(context.feeds.remove(one) for one in ids)
+        named = [_known(name, feeds) for name in names]
+        removed = sum(context.feeds.remove(feed.feed_id) for feed in named)
         out.print(f"removed {many(removed, 'feed')}")
 
 
 @app.command("list")
-def list_(ctx: typer.Context, *, as_json: AsJson = False) -> None:
+def list_(
+    ctx: typer.Context,
+    *,
+    sick: Annotated[
+        bool, typer.Option("--sick", help="Only those that fail, fell silent or turned undated.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Show the feeds: when they were and will be polled, and what is wrong with them."""
     with opened(ctx) as context:
-        feeds, now = context.feeds.all(), context.clock()
+        followed, now, poll = context.feeds.all(), context.clock(), context.settings.poll
+    feeds = [feed for feed in followed if ailments(feed)] if sick else followed
     if as_json:
-        print_json([_as_json(feed) for feed in feeds])
+        print_json([_as_json(feed, poll) for feed in feeds])
     elif feeds:
         _print_feeds(feeds, now)
+    elif followed:
+        out.print(f"{many(len(followed), 'feed')}, none of them sick")
     else:
         out.print("no feeds; add one: samestory feeds add URL")
+
+
+@app.command()
+def why(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="URL|ID", help="As `list` has it.")],
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Say when a feed is polled next, and what decided that."""
+    with opened(ctx) as context:
+        feed = _known(name, context.feeds.all())
+        now, poll = context.clock(), context.settings.poll
+    if as_json:
+        print_json(_as_json(feed, poll))
+    else:
+        _print_why(feed, now, poll)
 
 
 @app.command()
@@ -145,10 +175,9 @@ def _feed(source: str, *, title: str = "", origin: str = "") -> Feed:
     return Feed(feed_id=feed_id(url), url=url, title=title)
 
 
-def _known_id(name: str, feeds: Sequence[Feed]) -> FeedId:
-    """Return the id of a feed that is followed, by its address, its first address or its id."""
-    names = {feed.feed_id: feed.feed_id for feed in feeds}
-    names |= {feed_id(feed.url): feed.feed_id for feed in feeds}
+def _known(name: str, feeds: Sequence[Feed]) -> Feed:
+    """Return a feed that is followed, by its address, its first address or its id."""
+    names = {feed.feed_id: feed for feed in feeds} | {feed_id(feed.url): feed for feed in feeds}
     for candidate in (FeedId(name), feed_id(name)):
         if candidate in names:
             return names[candidate]
@@ -160,7 +189,7 @@ def _report(context: Context, added: int) -> None:
     out.print(f"added {many(added, 'feed')}; following {many(len(context.feeds.all()), 'feed')}")
 
 
-def _as_json(feed: Feed) -> dict[str, object]:
+def _as_json(feed: Feed, poll: PollSettings) -> dict[str, object]:
     return {
         "id": feed.feed_id,
         "url": safe_url(feed.url),
@@ -174,7 +203,28 @@ def _as_json(feed: Feed) -> dict[str, object]:
         "gone": feed.gone,
         "moving_to": safe_url(feed.move.url) if feed.move else "",
         "same_as": feed.same_as,
+        **facts(feed, poll),
     }
+
+
+def _print_why(feed: Feed, now: float, poll: PollSettings) -> None:
+    next_poll = _next_poll(feed, now)
+    if not feed.gone and feed.next_poll_at > now:
+        next_poll = f"{clock(feed.next_poll_at)} ({next_poll})"
+    given = {"ETag": feed.validators.etag, "Last-Modified": feed.validators.last_modified}
+    out.print(
+        fields(
+            ("feed", safe_url(feed.url)),
+            ("title", feed.title),
+            ("next poll", next_poll),
+            ("because", because(feed, poll)),
+            ("last polled", when(feed.polled_at, now=now)),
+            ("last new", when(feed.changed_at, now=now)),
+            ("rhythm", "" if feed.why is Why.RHYTHM else habits(feed.rhythm)),
+            ("validators", ", ".join(name for name, value in given.items() if value)),
+            *(("wrong", line) for line in complaints(feed)),
+        )
+    )
 
 
 def _print_feeds(feeds: Sequence[Feed], now: float) -> None:
@@ -184,8 +234,8 @@ def _print_feeds(feeds: Sequence[Feed], now: float) -> None:
         name.append(safe_url(feed.url), style="dim" if feed.title else "")
         if feed.move:
             name.append(f"\nmoves to {safe_url(feed.move.url)}", style="dim")
-        if feed.error:
-            name.append(f"\n{printable(feed.error)}", style="red")
+        for line in complaints(feed):
+            name.append(f"\n{line}", style="red")
         shown.add_row(
             feed.feed_id,
             name,

@@ -19,8 +19,9 @@ import feedparser
 import lxml.html
 from lxml import etree
 
+from worker.core.wishes import skipping
 from worker.errors import DecodeError
-from worker.model import ParsedEntry, ParsedFeed
+from worker.model import FeedWishes, ParsedEntry, ParsedFeed
 
 # 100 000 items cost 40 s; the newest thousand are news enough.
 MAX_ENTRIES = 1_000
@@ -33,7 +34,17 @@ MAX_MARKUP_CHARS = 4 * MAX_SUMMARY_CHARS  # what is given to the HTML parser to 
 MAX_TITLE_CHARS = 500
 MAX_GUID_CHARS = 2_000
 MAX_URL_CHARS = 8_000  # as in core/entries
-MAX_TTL_S = 7 * 86_400.0  # a feed that wishes for longer is taken at a week
+MAX_EVERY_S = 7 * 86_400.0  # a feed that wishes for longer is taken at a week
+MAX_SKIP_BYTES = 2_000  # 24 hours with spaces are half of it
+# RSS 1.0 module Syndication. A month and a year matter only divided by updateFrequency.
+_PERIODS_S = {
+    "hourly": 3_600.0,
+    "daily": 86_400.0,
+    "weekly": 7 * 86_400.0,
+    "monthly": 30 * 86_400.0,
+    "yearly": 365 * 86_400.0,
+}
+_DAYS = (b"monday", b"tuesday", b"wednesday", b"thursday", b"friday", b"saturday", b"sunday")
 
 # All that feedparser has been seen to raise, and their kin: it catches SAXException only
 # (feedparser/api.py:264), so a bad character reference or codec name comes out as it is.
@@ -50,6 +61,7 @@ _FEEDPARSER_FAULTS = (
 )
 _ENTITY = re.compile(rb"""<!ENTITY\s+(?:%\s+)?[^\s"'>]+\s*("[^"]*"|'[^']*')?""", re.IGNORECASE)
 _ENTITY_REFERENCE = re.compile(rb"&[^#]|%[A-Za-z]")
+_ITEM = re.compile(rb"<(?:\w+:)?(?:item|entry)\b", re.IGNORECASE)
 _FEED_ROOT = re.compile(rb"<(?:\w+:)?(?:rss|feed|rdf)\b", re.IGNORECASE)
 _HTML_ROOT = re.compile(
     # Each alternative can match in one way only, else backtracking would be exponential.
@@ -91,7 +103,7 @@ def parse_feed(body: bytes, *, url: str, content_type: str = "") -> ParsedFeed:
         feed = ParsedFeed(
             title=plain_text(raw.feed.get("title"), MAX_TITLE_CHARS, one_line=True),
             entries=tuple(_entry(item, url) for item in _newest(raw.entries)),
-            ttl_s=_ttl_s(raw.feed.get("ttl")),
+            wishes=_wishes(raw.feed, body),
         )
     except _FEEDPARSER_FAULTS as e:
         raise DecodeError(f"the feed could not be read: {type(e).__name__}") from e
@@ -213,12 +225,43 @@ def rfc3339(text: str) -> float | None:
         return None
 
 
-def _ttl_s(value: Any) -> float | None:
-    """Return RSS ``ttl`` (minutes) in seconds, or None."""
+def _wishes(feed: Any, body: bytes) -> FeedWishes:
+    """Return what the document asks of those who poll it. What it does not say is no wish."""
+    hours, days = _skipped(body)
+    period_s = _PERIODS_S.get(str(feed.get("sy_updateperiod") or "").strip().lower(), 0.0)
+    often = _number(feed.get("sy_updatefrequency")) or 1
+    every_s = max(_number(feed.get("ttl")) * 60.0, period_s / often)
+    skip_hours, skip_days = skipping(hours, days)
+    return FeedWishes(every_s=min(every_s, MAX_EVERY_S), skip_hours=skip_hours, skip_days=skip_days)
+
+
+def _number(value: Any) -> int:
+    """Return a positive whole number of up to nine digits, else 0."""
     text = str(value or "").strip()
-    if not (text.isascii() and text.isdigit() and len(text) < 10) or int(text) == 0:
-        return None
-    return min(int(text) * 60.0, MAX_TTL_S)
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
+
+
+def _skipped(body: bytes) -> tuple[list[int], list[int]]:
+    """Return the hours and days that an RSS channel skips; feedparser keeps only the last ones.
+
+    Only what stands before the first item counts: a comment that an item quotes must not silence the
+    feed. RSS 0.91 counts hours to 24, which is midnight.
+    """
+    view = body.replace(b"\0", b"")
+    first = _ITEM.search(view)
+    head = view[: first.start() if first else len(view)].lower()
+    hours = re.findall(rb"<hour>\s*(\d{1,2})\s*</hour>", _between(head, b"skiphours"))
+    days = re.findall(rb"<day>\s*([a-z]+)\s*</day>", _between(head, b"skipdays"))
+    return (
+        [int(hour) % 24 for hour in hours if int(hour) <= 24],
+        [_DAYS.index(day) for day in days if day in _DAYS],
+    )
+
+
+def _between(head: bytes, name: bytes) -> bytes:
+    """Return what stands in the first element of a name, its first MAX_SKIP_BYTES."""
+    inside = head.partition(b"<" + name + b">")[2][:MAX_SKIP_BYTES]
+    return inside.partition(b"</" + name + b">")[0]
 
 
 def clean(text: str) -> str:

@@ -24,7 +24,7 @@ from worker.decode.document import parse_document
 from worker.decode.robots import judge
 from worker.errors import DecodeError
 from worker.limits import allow_cpu, limit_memory, no_core_file
-from worker.model import ParsedEntry, ParsedFeed, Ruling
+from worker.model import FeedWishes, ParsedEntry, ParsedFeed, Ruling
 
 if TYPE_CHECKING:
     from typing_extensions import Self  # in typing since Python 3.11
@@ -195,7 +195,8 @@ def _framed(header: Mapping[str, object], body: bytes = b"") -> bytes:
 def _feed_of(fields: Mapping[str, Any]) -> ParsedFeed:
     """Return a feed that crossed the pipe. Entries are lists of fields in JSON."""
     entries = tuple(ParsedEntry(**entry) for entry in fields["entries"])
-    return ParsedFeed(title=fields["title"], entries=entries, ttl_s=fields["ttl_s"])
+    wishes = FeedWishes(**fields["wishes"])
+    return ParsedFeed(title=fields["title"], entries=entries, wishes=wishes)
 
 
 def _serve(requests: BinaryIO, replies: BinaryIO) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import aiohttp
 from yarl import URL
 
-from worker.core.schedule import retry_after_s
+from worker.core.wishes import refusal_wait_s
 from worker.errors import FetchError
 from worker.fetch.budget import HostBudget
 from worker.fetch.guard import GuardedResolver, is_listed, vet_literal
@@ -173,7 +173,8 @@ class Fetcher:
                     permanent=response.status in _PERMANENT,
                 )
             now = time.time()
-            _refuse_status(target, response.status, retry_after_s(headers, now), request)
+            wait_s = refusal_wait_s(headers, now, status=response.status)
+            _refuse_status(target, response.status, wait_s, request)
             body = b"" if response.status == 304 else await _body(response, request)
         return Page(
             url=request.url,

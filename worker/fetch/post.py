@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import aiohttp
 from yarl import URL
 
-from worker.core.schedule import retry_after_s
 from worker.core.webhooks import Answer, origin
+from worker.core.wishes import retry_after_s
 from worker.errors import FetchError
 from worker.fetch.client import FetchPolicy, guarded_session, reason, vetted
 

@@ -3,22 +3,28 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import TypeVar
 
 import structlog
 
 from worker.archive.warc import Archive
 from worker.core.entries import entries_of, feed_id
+from worker.core.health import dates_after
 from worker.core.moving import PROBATION_S, address, answered
 from worker.core.retry import back_offs
-from worker.core.schedule import PollPolicy, next_poll_at, server_wish_s
+from worker.core.rhythm import own_wait_s, watched
+from worker.core.schedule import Plan, PollPolicy, Standing, next_poll
+from worker.core.wishes import server_wish
 from worker.decode.sandbox import Sandbox
 from worker.errors import ArchiveError, DecodeError, FetchError, StoreError
 from worker.fetch.client import Fetcher
-from worker.model import Entry, EntryId, Feed, FeedId, Page, ParsedFeed, Validators
+from worker.model import Entry, EntryId, Feed, FeedId, Page, Validators, Why, Wish
 from worker.store.feeds import Feeds, Lease, poll_fields
 from worker.store.ledger import FeedClaim, Ledger
 
 log = structlog.get_logger()
+T = TypeVar("T")
 
 ACCEPT_FEED = (
     "application/atom+xml, application/rss+xml, application/rdf+xml;q=0.9, "
@@ -85,7 +91,7 @@ class Poller:
         """Ask nothing: the other feed is asked where this one has moved to."""
         left = replace(feed, same_as=other.feed_id, error="", failures=0)
         log.info("feed_left_to", feed=feed.url, other=other.url)
-        return await self._claim(lease, left, None, wish_s=PROBATION_S)
+        return await self._claim(lease, left, None, wish=Wish(seconds=PROBATION_S, why=Why.MOVED))
 
     async def _ask(self, url: str, validators: Validators) -> Page:
         """Return what a server says of a feed; a 304 only where it is about what we have."""
@@ -112,16 +118,22 @@ class Poller:
         await asyncio.to_thread(self.archive.append, page)
         now = self.clock()
         entries = entries_of(parsed, feed, now)
+        ids = [entry.entry_id for entry in entries]
+        unlisted = await self._insist(feed, partial(self.feeds.unlisted, feed.feed_id, ids))
+        published = [entry.published_at for entry in entries if entry.entry_id in unlisted]
         seen = replace(
             feed,
             title=parsed.title or feed.title,
             validators=_validators(page),
+            wishes=parsed.wishes,
+            rhythm=watched(feed.rhythm, now, published),
+            dates=dates_after(feed.dates, (entry.published_at for entry in entries)),
             polled_at=now,
+            changed_at=now if unlisted else feed.changed_at,
             error="",
             failures=0,
         )
-        wish_s = _longer(server_wish_s(page.headers, now), parsed)
-        new = await self._claim(lease, seen, entries, wish_s=wish_s)
+        new = await self._claim(lease, seen, entries, wish=server_wish(page.headers, now))
         log.info("feed_polled", feed=feed.url, entries=len(entries), new=len(new))
         return new
 
@@ -133,50 +145,63 @@ class Poller:
             last_modified=given.last_modified or feed.validators.last_modified,
             url=page.final_url,
         )
-        seen = replace(feed, validators=kept, polled_at=now, error="", failures=0)
+        rhythm = watched(feed.rhythm, now, ())
+        seen = replace(feed, validators=kept, rhythm=rhythm, polled_at=now, error="", failures=0)
         log.info("feed_unchanged", feed=feed.url)
-        return await self._claim(lease, seen, None, wish_s=server_wish_s(page.headers, now))
+        return await self._claim(lease, seen, None, wish=server_wish(page.headers, now))
 
     async def _failed(
         self, lease: Lease, feed: Feed, error: FetchError | DecodeError | ArchiveError
     ) -> tuple[EntryId, ...]:
         gone = isinstance(error, FetchError) and error.status == GONE
-        wish_s = error.retry_after_s if isinstance(error, FetchError) else None
+        asked_s = error.retry_after_s if isinstance(error, FetchError) else None
+        wish = None if asked_s is None else Wish(seconds=asked_s, why=Why.ASKED)
         seen = replace(
             feed, polled_at=self.clock(), error=str(error), failures=feed.failures + 1, gone=gone
         )
         log.warning("feed_failed", feed=feed.url, error=str(error), failures=seen.failures)
-        return await self._claim(lease, seen, None, wish_s=wish_s)
+        return await self._claim(lease, seen, None, wish=wish)
 
     async def _claim(
-        self, lease: Lease, feed: Feed, entries: Sequence[Entry] | None, *, wish_s: float | None
+        self, lease: Lease, feed: Feed, entries: Sequence[Entry] | None, *, wish: Wish | None
     ) -> tuple[EntryId, ...]:
         """Store the entries and the feed's state in one step; None means no document came."""
         now = self.clock()
-        due_at = next_poll_at(
-            now, self.policy, wish_s=wish_s, failures=feed.failures, draw=self.draw()
-        )
+        plan = next_poll(now, self.policy, self._standing(feed, wish, now), draw=self.draw())
         if feed.gone:
-            due_at = NEVER
+            plan = Plan(at=NEVER, why=Why.GONE)
         claim = FeedClaim(
             feed_id=feed.feed_id,
             token=lease.token,
-            next_poll_at=due_at,
-            fields=poll_fields(replace(feed, interval_s=due_at - now)),
+            next_poll_at=plan.at,
+            fields=poll_fields(replace(feed, interval_s=plan.at - now, why=plan.why)),
             listed_all=entries is not None,
             url=feed.url,
             address=feed_id(feed.url),
         )
-        waits = back_offs()
+        return await self._insist(
+            feed, partial(self.ledger.claim, entries or (), now=now, feed=claim)
+        )
+
+    def _standing(self, feed: Feed, wish: Wish | None, now: float) -> Standing:
+        interval_s, most_s = self.policy.interval_s, self.policy.max_interval_s
+        return Standing(
+            failures=feed.failures,
+            server=wish,
+            feed=feed.wishes,
+            own_s=own_wait_s(feed.rhythm, now, interval_s=interval_s, most_s=most_s),
+            unconditional=feed.rhythm.until > 0.0 and not feed.validators.given,
+        )
+
+    async def _insist(self, feed: Feed, ask: Callable[[], T]) -> T:
+        """Return what Redis answers: one that is away for a while costs no second request to the feed."""
+        waits, begun_at = back_offs(), self.clock()
         while True:
             try:
-                return await asyncio.to_thread(
-                    self.ledger.claim, entries or (), now=now, feed=claim
-                )
+                return await asyncio.to_thread(ask)
             except StoreError as e:
-                # A Redis that is away or full for a while costs no second request to the feed.
                 wait_s = next(waits)
-                if self.clock() + wait_s > now + CLAIM_WITHIN_S:
+                if self.clock() + wait_s > begun_at + CLAIM_WITHIN_S:
                     raise
                 log.warning("claim_waits", feed=feed.url, error=str(e), retry_in_s=wait_s)
                 await asyncio.sleep(wait_s)
@@ -188,9 +213,3 @@ def _validators(page: Page) -> Validators:
         last_modified=page.headers.get("last-modified", ""),
         url=page.final_url,
     )
-
-
-def _longer(wish_s: float | None, parsed: ParsedFeed) -> float | None:
-    """Return the longer of the server's and the feed's own wish."""
-    wishes = [wish for wish in (wish_s, parsed.ttl_s) if wish is not None]
-    return max(wishes) if wishes else None

@@ -1,19 +1,32 @@
 """The feeds of a namespace: the poll schedule, and what is known of each."""
 
 import secrets
-from collections.abc import Iterable, Mapping
+import struct
+from base64 import b85decode, b85encode
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import redis
 
 from worker.core import entries
-from worker.model import Feed, FeedId, Move, Validators
+from worker.model import (
+    Dates,
+    EntryId,
+    Feed,
+    FeedId,
+    FeedWishes,
+    Move,
+    Rhythm,
+    Validators,
+    Why,
+)
 from worker.store.client import store_errors
 from worker.store.keys import Keys
 from worker.store.scripts import Scripts
 
 # Clocks of several machines differ by less when NTP keeps them; beyond it a clock jumped.
 SKEW_S = 60.0
+_COUNTS = struct.Struct(">24e")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +136,14 @@ class Feeds:
         return None if score is None else _feed(feed_id, raw, score)
 
     @store_errors()
+    def unlisted(self, feed_id: FeedId, entry_ids: Sequence[EntryId]) -> frozenset[EntryId]:
+        """Return which of these entries the feed's last document did not list. Cost: O(entries)."""
+        if not entry_ids:
+            return frozenset()
+        listed = self._client.smismember(self._keys.listed(feed_id), entry_ids)
+        return frozenset(one for one, is_old in zip(entry_ids, listed, strict=True) if not is_old)
+
+    @store_errors()
     def all(self) -> tuple[Feed, ...]:
         """Return every feed, the next to be polled first. Cost: O(feeds)."""
         scored = self._client.zrange(self._keys.feeds, 0, -1, withscores=True)
@@ -143,6 +164,11 @@ def poll_fields(feed: Feed) -> dict[str, str | float]:
         "etag": feed.validators.etag,
         "last_modified": feed.validators.last_modified,
         "validators_url": feed.validators.url,
+        "wishes": _wish_text(feed.wishes),
+        "watched": f"{int(feed.rhythm.since)} {int(feed.rhythm.until)}",
+        "changes": _packed(feed.rhythm.changes),
+        "dates": feed.dates.value,
+        "why": feed.why.value if feed.why else "",
         "polled_at": feed.polled_at,
         "changed_at": feed.changed_at,
         "interval_s": feed.interval_s,
@@ -165,7 +191,11 @@ def _feed(feed_id: FeedId, raw: Mapping[bytes, bytes], next_poll_at: float) -> F
             last_modified=fields.get("last_modified", ""),
             url=fields.get("validators_url", ""),
         ),
+        wishes=_wishes(fields.get("wishes", "")),
+        rhythm=_rhythm(fields.get("watched", ""), fields.get("changes", "")),
+        dates=Dates(fields.get("dates", "")),
         next_poll_at=next_poll_at,
+        why=Why(fields["why"]) if fields.get("why") else None,
         polled_at=float(fields.get("polled_at", 0)),
         changed_at=float(fields.get("changed_at", 0)),
         interval_s=float(fields.get("interval_s", 0)),
@@ -181,3 +211,33 @@ def _move(text: str) -> Move | None:
     since, _, rest = text.partition(" ")
     polls, _, url = rest.partition(" ")
     return Move(url=url, since=float(since), polls=int(polls)) if text else None
+
+
+def _wish_text(wishes: FeedWishes) -> str:
+    """Return a feed's wishes in a few characters; none for none, as most feeds have none."""
+    if wishes == FeedWishes():
+        return ""
+    return f"{wishes.every_s:g} {wishes.skip_hours} {wishes.skip_days}"
+
+
+def _wishes(text: str) -> FeedWishes:
+    if not text:
+        return FeedWishes()
+    every_s, hours, days = text.split()
+    return FeedWishes(every_s=float(every_s), skip_hours=int(hours), skip_days=int(days))
+
+
+def _packed(changes: tuple[float, ...]) -> str:
+    """Return a count of each hour of day as 60 characters: half floats, errors of .05 % at most.
+
+    Redis keeps a hash compact only as long as no value of it has more than 64 bytes.
+    """
+    return b85encode(_COUNTS.pack(*changes)).decode()
+
+
+def _rhythm(times: str, changes: str) -> Rhythm:
+    if not times:
+        return Rhythm()
+    since, until = times.split()
+    counts = _COUNTS.unpack(b85decode(changes))
+    return Rhythm(since=float(since), until=float(until), changes=counts)

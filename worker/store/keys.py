@@ -12,7 +12,7 @@ explains why attach and settle are therefore two idempotent scripts and not one.
 | {ns}:counts                   | hash   | claimed, restored, outcomes, rejected:<why>              | as the namespace      |
 | {ns}:feeds                    | zset   | feed id -> when it may be polled next                    | until removed         |
 | {ns}:followed                 | string | there: the list of feeds on disk was written from here   | as the namespace      |
-| {ns}:feed:<id>                | hash   | address, validators, title, health, lease                | until removed         |
+| {ns}:feed:<id>                | hash   | address, title, validators, wishes, rhythm, health, lease | until removed         |
 | {ns}:moved                    | hash   | id of the address a feed moved to -> the feed's id       | until removed         |
 | {ns}:listed:<id>              | set    | entry ids of the feed's last full response               | until removed         |
 | {ns}:pending                  | zset   | entry id -> end of its lease                             | until settled         |
