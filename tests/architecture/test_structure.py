@@ -93,6 +93,21 @@ def test_every_command_stands_in_the_readme() -> None:
     assert len(readme.splitlines()) <= 150
 
 
+def test_only_the_fetch_room_opens_connections() -> None:
+    """Whatever comes to fetch something new passes the one guard. Redis has its own client."""
+    modules = {"aiohttp", "urllib.request", "http.client", "requests", "urllib3", "httpx", "ftplib"}
+    calls = {"urlopen", "fetch_url", "fetch_response", "create_connection", "open_connection"}
+    for path in MODULES:
+        if path.parent.name == "fetch":
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                names = {alias.name for alias in node.names} | {getattr(node, "module", "") or ""}
+                assert not names & (modules | calls), path
+            elif isinstance(node, ast.Attribute):
+                assert node.attr not in calls, path
+
+
 def test_no_module_unpickles() -> None:
     """Nothing from Redis or the network is ever unpickled."""
     for path in MODULES:
