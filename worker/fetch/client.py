@@ -18,6 +18,7 @@ from yarl import URL
 from worker.core.schedule import retry_after_s
 from worker.errors import FetchError
 from worker.fetch.budget import HostBudget
+from worker.fetch.encoding import ACCEPTED, Body
 from worker.fetch.guard import GuardedResolver, is_listed, vet_literal
 from worker.model import Page, Validators
 
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
 
 MAX_REDIRECTS = 5  # RFC 9309 2.3.1.2 asks for at least five
 MAX_VALIDATOR_BYTES = 1_000  # real ones are under 100; a longer one would be an odd header to echo
-# What aiohttp decodes with a bound on each step in every version we allow. Brotli is not: without
-# a recent package it decompresses a whole chunk at once, however large.
-_ACCEPT_ENCODING = "gzip, deflate"
 _CHUNK_BYTES = 64 * 1024
 _CONDITIONAL = frozenset({"If-None-Match", "If-Modified-Since"})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -73,7 +71,7 @@ class Fetcher:
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> "Self":
-        self._session = guarded_session(self._policy, {"Accept-Encoding": _ACCEPT_ENCODING})
+        self._session = guarded_session(self._policy, {"Accept-Encoding": ACCEPTED})
         return self
 
     async def __aexit__(
@@ -156,15 +154,14 @@ class Fetcher:
         return vetted(url, self._policy, refused=refused, show=shown)
 
 
-def guarded_session(
-    policy: FetchPolicy, headers: dict[str, str], *, decompress: bool = True
-) -> aiohttp.ClientSession:
+def guarded_session(policy: FetchPolicy, headers: dict[str, str]) -> aiohttp.ClientSession:
     """Return an open session that connects to vetted addresses only, and keeps no cookies.
+
+    It gives bodies as they come, still encoded.
 
     Args:
         policy: who may be asked, and by whom.
         headers: of every request, beside the policy's User-Agent.
-        decompress: decode bodies.
     """
     return aiohttp.ClientSession(
         # No DNS cache: a name is vetted each time that it is connected to. No limit of its own: the
@@ -175,7 +172,7 @@ def guarded_session(
         timeout=aiohttp.ClientTimeout(total=None, connect=policy.connect_timeout_s),
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,  # a proxy from the environment would get round the guard
-        auto_decompress=decompress,
+        auto_decompress=False,
         headers={"User-Agent": policy.user_agent, **headers},
     )
 
@@ -242,15 +239,16 @@ def _refuse_status(target: URL, status: int, retry_s: float | None, request: _Re
 
 
 async def _body(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
-    """Return the decoded body. Raises FetchError when it is larger than allowed."""
-    body = bytearray()
-    async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
-        body += chunk
-        if len(body) > max_bytes:
-            response.close()  # release() would keep reading what the server keeps sending
-            message = f"{shown(response.url)}: the body is larger than {max_bytes} bytes"
-            raise FetchError(message, status=response.status, permanent=True)
-    return bytes(body)
+    """Return the decoded body. Raises FetchError when it is torn, a bomb or larger than allowed."""
+    try:
+        body = Body(response.headers.get("Content-Encoding", ""), max_bytes)
+        async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
+            body.feed(chunk)
+        return body.finish()
+    except FetchError as e:
+        response.close()  # release() would keep reading what the server keeps sending
+        message = f"{shown(response.url)}: {e}"
+        raise FetchError(message, status=response.status, permanent=e.permanent) from e
 
 
 def reason(error: Exception, timeout_s: float) -> str:

@@ -37,8 +37,7 @@ class Poster:
 
     async def __aenter__(self) -> "Self":
         headers = {"Accept-Encoding": "identity", "Content-Type": "application/json"}
-        # Nobody reads what comes back.
-        self._session = guarded_session(self._policy, headers, decompress=False)
+        self._session = guarded_session(self._policy, headers)
         return self
 
     async def __aexit__(
