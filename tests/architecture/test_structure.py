@@ -63,14 +63,19 @@ def test_documented_keys_are_those_of_the_code() -> None:
     assert table(documented) == table(code) != []
 
 
-def test_every_fault_has_its_row_and_every_test_named_there_exists() -> None:
-    """docs/faults.md names fifty faults, each with tests that there are, or with a reason."""
+@pytest.mark.parametrize(
+    ("document", "letter", "count"), [("faults.md", "F", 50), ("hostile.md", "H", 80)]
+)
+def test_every_fault_and_input_has_its_row_and_every_test_named_there_exists(
+    document: str, letter: str, count: int
+) -> None:
+    """Fifty faults and eighty hostile inputs, each with tests that there are, or with a reason."""
     rows = [
         line.strip("|").split("|")
-        for line in (ROOT / "docs" / "faults.md").read_text(encoding="utf-8").splitlines()
-        if line.startswith("| F")
+        for line in (ROOT / "docs" / document).read_text(encoding="utf-8").splitlines()
+        if line.startswith(f"| {letter}")
     ]
-    assert [row[0].split()[0] for row in rows] == [f"F{number}" for number in range(1, 51)]
+    assert [row[0].split()[0] for row in rows] == [f"{letter}{n}" for n in range(1, count + 1)]
     tests = "".join(
         path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py")
     )

@@ -247,6 +247,23 @@ def test_get_when_redirects_loop_then_stops_after_five() -> None:
     asyncio.run(run())
 
 
+def test_get_when_redirects_lead_on_and_on_then_stops_after_five() -> None:
+    """Nor does it help to send each hop to an address that is new, now for good and now not."""
+
+    async def run() -> None:
+        async def on_and_on(writer: asyncio.StreamWriter) -> None:
+            hop = len(server.heads)
+            status = ("301 Moved Permanently", "302 Found", "303 See Other")[hop % 3]
+            writer.write(response(b"", f"Location: /?{hop}", status=status))
+
+        async with running({"/": on_and_on}) as (server, fetcher):
+            with pytest.raises(FetchError, match="more than 5 redirects"):
+                await get(fetcher, server.url())
+            assert len({head.split(" ")[1] for head in server.heads}) == 6
+
+    asyncio.run(run())
+
+
 @pytest.mark.parametrize(
     "location",
     [
