@@ -8,7 +8,8 @@ from rich.text import Text
 from worker.cli.common import AsJson, iso, opened, out, print_json, printable
 from worker.cli.show import many, span, table
 from worker.core.events import TYPES
-from worker.core.webhooks import Webhook, origin, webhook_id
+from worker.core.redaction import origin
+from worker.core.webhooks import Webhook, webhook_id
 from worker.errors import ConfigError, FetchError, NotFoundError
 from worker.model import WebhookId
 from worker.steps.lookup import nearest_of

@@ -7,7 +7,6 @@ steps/poll and steps/ingest.
 
 import asyncio
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 import aiohttp
 from yarl import URL
 
+from worker.core.redaction import origin
 from worker.core.schedule import retry_after_s
 from worker.errors import FetchError
 from worker.fetch.budget import HostBudget
@@ -116,12 +116,12 @@ class Fetcher:
                 try:
                     answer = await asyncio.wait_for(self._hop(target, request), left_s)
                 except (aiohttp.ClientError, OSError, asyncio.TimeoutError, ValueError) as e:
-                    raise FetchError(f"{shown(target)}: {reason(e, timeout_s)}") from e
+                    raise FetchError(f"{origin(str(target))}: {reason(e, timeout_s)}") from e
                 left_s -= time.monotonic() - started
             if isinstance(answer, Page):
                 return answer
             target = answer
-        raise FetchError(f"{shown(URL(url))}: more than {MAX_REDIRECTS} redirects", permanent=True)
+        raise FetchError(f"{origin(url)}: more than {MAX_REDIRECTS} redirects", permanent=True)
 
     async def _hop(self, target: URL, request: _Request) -> Page | URL:
         """Return the page that one address answers with, or the vetted address it points to."""
@@ -150,8 +150,8 @@ class Fetcher:
 
     def _vetted(self, url: str, asked: str) -> URL:
         """Return an address that may be asked. Raises FetchError when it may not."""
-        refused = "the address" if url == asked else f"{_safe_shown(asked)}: the redirect target"
-        return vetted(url, self._policy, refused=refused, show=shown)
+        refused = "the address" if url == asked else f"{origin(asked)}: the redirect target"
+        return vetted(url, self._policy, refused=refused)
 
 
 def guarded_session(policy: FetchPolicy, headers: dict[str, str]) -> aiohttp.ClientSession:
@@ -177,14 +177,13 @@ def guarded_session(policy: FetchPolicy, headers: dict[str, str]) -> aiohttp.Cli
     )
 
 
-def vetted(url: str, policy: FetchPolicy, *, refused: str, show: Callable[[URL], str]) -> URL:
+def vetted(url: str, policy: FetchPolicy, *, refused: str) -> URL:
     """Return an address that may be asked, as far as its text tells; its IPs are vetted later.
 
     Args:
         url: any text.
         policy: which ports and private hosts are open.
-        refused: what messages call the address.
-        show: the form in which they print it.
+        refused: what messages call the address, of which they print no more than its origin.
 
     Raises:
         FetchError: it may not be asked; permanent.
@@ -195,24 +194,13 @@ def vetted(url: str, policy: FetchPolicy, *, refused: str, show: Callable[[URL],
     except ValueError as e:
         raise FetchError(f"{refused} is malformed", permanent=True) from e
     if target.scheme not in ("http", "https") or not host:
-        raise FetchError(f"{refused} is not http(s): {show(target)}", permanent=True)
+        raise FetchError(f"{refused} is not http(s): {origin(url)}", permanent=True)
     if target.user is not None or target.password is not None or "\\" in url:
-        raise FetchError(f"{refused} carries a user or '\\': {show(target)}", permanent=True)
+        raise FetchError(f"{refused} carries a user or '\\': {origin(url)}", permanent=True)
     if port not in policy.ports and not is_listed(host, policy.allow_private):
-        raise FetchError(f"{refused} asks for port {port}: {show(target)}", permanent=True)
+        raise FetchError(f"{refused} asks for port {port}: {origin(url)}", permanent=True)
     vet_literal(host, policy.allow_private)
     return target
-
-
-def shown(url: URL) -> str:
-    """Return an address fit for logs: userinfo and query, where secrets live, left out."""
-    bare = url.with_user(None) if url.absolute else url
-    return str(bare.with_query(None).with_fragment(None)) + ("?..." if url.query_string else "")
-
-
-def _safe_shown(url: str) -> str:
-    """Return ``shown`` of a text that was an address before."""
-    return shown(URL(url))
 
 
 def _conditions(validators: Validators) -> dict[str, str]:
@@ -231,7 +219,7 @@ def _refuse_status(target: URL, status: int, retry_s: float | None, request: _Re
         return
     what = "304 to a request without conditions" if status == 304 else f"HTTP status {status}"
     raise FetchError(
-        f"{shown(target)}: {what}",
+        f"{origin(str(target))}: {what}",
         status=status,
         permanent=400 <= status <= 499 and status not in _PASSING,
         retry_after_s=retry_s,
@@ -247,7 +235,7 @@ async def _body(response: aiohttp.ClientResponse, max_bytes: int) -> bytes:
         return body.finish()
     except FetchError as e:
         response.close()  # release() would keep reading what the server keeps sending
-        message = f"{shown(response.url)}: {e}"
+        message = f"{origin(str(response.url))}: {e}"
         raise FetchError(message, status=response.status, permanent=e.permanent) from e
 
 

@@ -15,7 +15,7 @@ import aiohttp
 from yarl import URL
 
 from worker.core.schedule import retry_after_s
-from worker.core.webhooks import Answer, origin
+from worker.core.webhooks import Answer
 from worker.errors import FetchError
 from worker.fetch.client import FetchPolicy, guarded_session, reason, vetted
 
@@ -99,4 +99,4 @@ def vet(url: str, policy: FetchPolicy) -> URL:
     Raises:
         FetchError: it may not be asked; the message holds no secret of it.
     """
-    return vetted(url, policy, refused="the address", show=lambda target: origin(str(target)))
+    return vetted(url, policy, refused="the address")

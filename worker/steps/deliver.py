@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 
 import structlog
 
-from worker.core.webhooks import Letter, Settling, Webhook, letters, origin, settled
+from worker.core.redaction import origin
+from worker.core.webhooks import Letter, Settling, Webhook, letters, settled
 from worker.fetch.post import Poster
 from worker.store.events import Events
 from worker.store.webhooks import Webhooks

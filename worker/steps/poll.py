@@ -8,6 +8,7 @@ import structlog
 
 from worker.archive.warc import Archive
 from worker.core.entries import entries_of
+from worker.core.redaction import origin
 from worker.core.retry import back_offs
 from worker.core.schedule import PollPolicy, next_poll_at, server_wish_s
 from worker.decode.sandbox import Sandbox
@@ -91,7 +92,13 @@ class Poller:
         )
         wish_s = _longer(server_wish_s(page.headers, now), parsed)
         new = await self._claim(lease, seen, entries, wish_s=wish_s)
-        log.info("feed_polled", feed=feed.url, entries=len(entries), new=len(new))
+        log.info(
+            "feed_polled",
+            feed=feed.feed_id,
+            at=origin(feed.url),
+            entries=len(entries),
+            new=len(new),
+        )
         return new
 
     async def _unchanged(self, lease: Lease, feed: Feed, page: Page) -> tuple[EntryId, ...]:
@@ -102,7 +109,7 @@ class Poller:
             last_modified=given.last_modified or feed.validators.last_modified,
         )
         seen = replace(feed, validators=kept, polled_at=now, error="", failures=0)
-        log.info("feed_unchanged", feed=feed.url)
+        log.info("feed_unchanged", feed=feed.feed_id, at=origin(feed.url))
         return await self._claim(lease, seen, None, wish_s=server_wish_s(page.headers, now))
 
     async def _failed(
@@ -113,7 +120,13 @@ class Poller:
         seen = replace(
             feed, polled_at=self.clock(), error=str(error), failures=feed.failures + 1, gone=gone
         )
-        log.warning("feed_failed", feed=feed.url, error=str(error), failures=seen.failures)
+        log.warning(
+            "feed_failed",
+            feed=feed.feed_id,
+            at=origin(feed.url),
+            error=str(error),
+            failures=seen.failures,
+        )
         return await self._claim(lease, seen, None, wish_s=wish_s)
 
     async def _claim(
@@ -144,7 +157,13 @@ class Poller:
                 wait_s = next(waits)
                 if self.clock() + wait_s > now + CLAIM_WITHIN_S:
                     raise
-                log.warning("claim_waits", feed=feed.url, error=str(e), retry_in_s=wait_s)
+                log.warning(
+                    "claim_waits",
+                    feed=feed.feed_id,
+                    at=origin(feed.url),
+                    error=str(e),
+                    retry_in_s=wait_s,
+                )
                 await asyncio.sleep(wait_s)
 
 
