@@ -143,7 +143,9 @@ class PollLoop:
         now = self.context.clock()
         for feed in await asyncio.to_thread(feeds.all):
             if await asyncio.to_thread(feeds.rejoin, feed, now=now):
-                log.warning("feed_polled_in_future", feed=feed.url, ahead_s=feed.polled_at - now)
+                log.warning(
+                    "feed_polled_in_future", feed=feed.feed_id, ahead_s=feed.polled_at - now
+                )
 
     async def _poll_due(self) -> None:
         free = min(MOST_FEEDS - len(self._polling), DUE_AT_ONCE)

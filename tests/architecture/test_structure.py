@@ -63,17 +63,22 @@ def test_documented_keys_are_those_of_the_code() -> None:
     assert table(documented) == table(code) != []
 
 
-def test_every_fault_has_its_row_and_every_test_named_there_exists() -> None:
-    """docs/faults.md names fifty faults, each with tests that there are, or with a reason."""
+@pytest.mark.parametrize(
+    ("document", "letter", "count"), [("faults.md", "F", 50), ("hostile.md", "H", 80)]
+)
+def test_every_fault_and_input_has_its_row_and_every_test_named_there_exists(
+    document: str, letter: str, count: int
+) -> None:
+    """Fifty faults and eighty hostile inputs, each with tests that there are, or with a reason."""
     rows = [
         line.strip("|").split("|")
-        for line in (ROOT / "docs" / "faults.md").read_text(encoding="utf-8").splitlines()
-        if line.startswith("| F")
+        for line in (ROOT / "docs" / document).read_text(encoding="utf-8").splitlines()
+        if line.startswith(f"| {letter}")
     ]
-    assert [row[0].split()[0] for row in rows] == [f"F{number}" for number in range(1, 51)]
-    for fault, holds, shown in rows:
-        assert _missing_tests(shown) == [], fault
-        assert "`test_" in shown or holds.strip(), fault
+    assert [row[0].split()[0] for row in rows] == [f"{letter}{n}" for n in range(1, count + 1)]
+    for name, holds, shown in rows:
+        assert _missing_tests(shown) == [], name
+        assert "`test_" in shown or holds.strip(), name
 
 
 def test_every_promise_of_politeness_has_its_row_and_every_test_named_there_exists() -> None:
@@ -105,6 +110,21 @@ def test_every_command_stands_in_the_readme() -> None:
     missing = [name for name in group.commands if f"samestory {name}" not in readme]  # type: ignore[attr-defined]
     assert missing == []
     assert len(readme.splitlines()) <= 150
+
+
+def test_only_the_fetch_room_opens_connections() -> None:
+    """Whatever comes to fetch something new passes the one guard. Redis has its own client."""
+    modules = {"aiohttp", "urllib.request", "http.client", "requests", "urllib3", "httpx", "ftplib"}
+    calls = {"urlopen", "fetch_url", "fetch_response", "create_connection", "open_connection"}
+    for path in MODULES:
+        if path.parent.name == "fetch":
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                names = {alias.name for alias in node.names} | {getattr(node, "module", "") or ""}
+                assert not names & (modules | calls), path
+            elif isinstance(node, ast.Attribute):
+                assert node.attr not in calls, path
 
 
 def test_no_module_unpickles() -> None:

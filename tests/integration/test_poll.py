@@ -262,3 +262,20 @@ def test_feed_when_polled_then_what_is_kept_of_it_is_small(context: Context, sit
     with_steps(context, act)
     assert context.client.memory_usage(context.keys.feed(name)) < 1_000
     assert context.client.object("ENCODING", context.keys.feed(name)) in {b"listpack", b"ziplist"}
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_feed_when_it_redirects_inside_then_the_failure_is_noted_and_its_address_stays(
+    context: Context, site: Site, status: int
+) -> None:
+    """A redirect into our network is neither followed nor remembered, however permanent it says it is."""
+    site.answers["/feed"] = (status, {"Location": "http://10.0.0.1/feed"}, b"")
+    name = follow(context, site.url("/feed"))
+
+    async def act(steps: PollSteps) -> None:
+        assert await poll_all(context, steps) == ()
+
+    with_steps(context, act)
+    feed = feed_of(context, name)
+    assert (feed.url, feed.failures) == (site.url("/feed"), 1)
+    assert "'10.0.0.1' has no public address" in feed.error

@@ -154,7 +154,8 @@ def test_page_when_robots_txt_is_not_to_be_had_then_is_refused_for_a_while(
             for _ in range(3):
                 error = await visitor.refused(site.url("/a"))
                 assert not error.permanent
-                assert f"{ROBOTS}: " in str(error)
+                assert "robots.txt to go by (http://127.0.0.1" in str(error)
+                assert str(status) in str(error)
                 assert error.retry_after_s == AGAIN_S
             assert site.robots_asked == 1
             visitor.time.now += AGAIN_S

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -126,6 +128,18 @@ def test_entry_id_when_there_is_no_guid_then_falls_back_to_link_then_text() -> N
     assert text == entry_id(feed, _record(title="one", published_at=1.0))
     assert text != entry_id(feed, _record(title="one", published_at=2.0))
     assert text != entry_id(feed_id("https://other.example/"), _record(title="one"))
+
+
+@given(st.text(max_size=40))
+def test_entry_id_when_a_guid_is_any_text_then_is_sixteen_hex_digits_of_its_feed(guid: str) -> None:
+    """Nothing of a guid reaches a key, and no feed can name the entries of another one."""
+    record = _record(guid=guid)
+    ours, theirs = (
+        entry_id(FEED.feed_id, record),
+        entry_id(feed_id("https://other.example"), record),
+    )
+    assert re.fullmatch("[0-9a-f]{16}", ours)
+    assert ours != theirs
 
 
 def test_article_id_when_two_feeds_list_one_page_then_is_one() -> None:

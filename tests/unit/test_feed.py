@@ -116,7 +116,9 @@ def test_parse_feed_when_not_a_feed_then_says_what_it_is(body: bytes, reason: st
         parse_feed(body, url=URL)
 
 
-@pytest.mark.parametrize("codec", ["punycode", "idna", "zlib", "rot13", "utf-7", "x" * 5_000])
+@pytest.mark.parametrize(
+    "codec", ["punycode", "idna", "zlib_codec", "rot13", "utf-7", "utf-16", "x" * 5_000]
+)
 @pytest.mark.parametrize("text", ["&#xD800;", "&#" + "9" * 5_000 + ";", "&#0;", "\x00", "a"])
 def test_parse_feed_when_characters_are_hostile_then_parses_or_refuses(
     codec: str, text: str
@@ -125,6 +127,22 @@ def test_parse_feed_when_characters_are_hostile_then_parses_or_refuses(
     prolog = f'<?xml version="1.0" encoding="{codec}"?>'
     with contextlib.suppress(DecodeError):
         parse_feed(_rss(f"<item><title>{text}</title></item>", prolog=prolog), url=URL)
+
+
+@pytest.mark.parametrize(
+    "title",
+    [b"\xff\xfe", b"\xc0\xaf", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\x80", b"\xe2\x80", b"\x00\x1b[2J\x9b"],
+)  # fmt: skip
+def test_parse_feed_when_bytes_are_no_characters_then_text_is_clean(title: bytes) -> None:
+    """Broken, overlong and half characters and controls leave text that can be stored and shown."""
+    body = (
+        b'<rss version="2.0"><channel><item><title>Hi ' + title + b"</title></item></channel></rss>"
+    )
+    for whole in (body, body.decode("latin-1").encode("utf-16-le")):
+        with contextlib.suppress(DecodeError):
+            found = parse_feed(whole, url=URL).entries[0].title
+            assert found.encode().startswith(b"Hi")
+            assert not any(c < " " or "\x7f" <= c <= "\x9f" for c in found)
 
 
 def test_parse_feed_when_a_local_file_is_named_then_does_not_read_it(tmp_path: Path) -> None:
@@ -335,6 +353,10 @@ def test_parse_feed_when_its_wishes_are_noise_then_they_stay_within_bounds(noise
         ("&lt;b&gt;", "<b>"),
         ("&#1;&#x202e;x<p>&#12;y</p>&#2;z", "x\ny\nz"),
         ("<?xml version='1.0' encoding='x'?>y", "y"),
+        ("<a href='java&#10;script:alert(1)' onclick='x()'>go</a>", "go"),
+        ("<svg/onload=alert(1)>a<math><mtext>b</mtext></math><iframe src='x'></iframe>", "ab"),
+        ("<meta http-equiv=refresh content=0>a<object data=x>b</object>", "ab"),
+        ("{{7*7}} ${7*7} %s %n", "{{7*7}} ${7*7} %s %n"),
         (None, ""),
     ],
 )

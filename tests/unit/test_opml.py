@@ -42,6 +42,7 @@ def test_read_opml_when_ampersands_are_bare_then_forgives() -> None:
         (b"not xml at all", "not"),
         (b"<html><body/></html>", "not an OPML"),
         (b"{}", "not"),
+        (b"<:pml/>", "not an OPML"),
         (b" " * (MAX_BYTES + 1), "larger"),
         (_opml("", prolog='<!DOCTYPE opml [<!ENTITY a "b">]>'), "entities"),
         (

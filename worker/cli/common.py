@@ -15,6 +15,7 @@ import structlog
 import typer
 from rich.console import Console
 
+from worker.core.redaction import redacted
 from worker.errors import ConfigError, StoreError
 from worker.settings import LogSettings, Settings, load_settings
 from worker.store.client import masked
@@ -94,11 +95,17 @@ def set_up_logging(settings: LogSettings) -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso"),
+            _redact,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(levels[settings.level]),
         logger_factory=structlog.PrintLoggerFactory(file=_Log(sys.stderr)),  # type: ignore[arg-type]
     )
+
+
+def _redact(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Cut what addresses are left in a line, as messages of libraries quote them."""
+    return {key: redacted(v) if isinstance(v, str) else v for key, v in event.items()}
 
 
 @dataclass(frozen=True, eq=False)  # structlog keeps its locks by weak references to streams

@@ -7,7 +7,8 @@ import typer
 from rich.text import Text
 
 from worker.cli.common import AsJson, Namespace, iso, opened, out, print_json, printable
-from worker.cli.show import fields, many, safe_url, table
+from worker.cli.show import fields, many, table
+from worker.core.redaction import public_part, redacted
 from worker.errors import NotFoundError
 from worker.model import EntryId
 from worker.steps.lookup import nearest_of
@@ -33,7 +34,7 @@ def list_(ctx: typer.Context, *, namespace: Namespace = LIVE, as_json: AsJson = 
         return
     shown = table("entry", "title", "why")
     for row in rows:
-        title = Text(printable(row.entry.title) or safe_url(row.entry.url))
+        title = Text(printable(row.entry.title or public_part(row.entry.url)))
         shown.add_row(row.entry.entry_id, title, Text(printable(row.reason)))
     out.print(shown)
 
@@ -55,8 +56,8 @@ def show(
         fields(
             ("entry", row.entry.entry_id),
             ("title", row.entry.title),
-            ("address", safe_url(row.entry.url)),
-            ("known as", safe_url(row.entry.ref)),
+            ("address", public_part(row.entry.url)),
+            ("known as", redacted(row.entry.ref)),
             ("publisher", row.entry.source),
             ("claimed", iso(row.entry.seen_at)),
             ("stage", row.stage),
@@ -67,7 +68,7 @@ def show(
         )
     )
     for line in row.trace.splitlines():
-        out.print(Text(safe_url(line)))  # an error may quote an address
+        out.print(Text(printable(line)))
 
 
 @app.command()
@@ -117,8 +118,8 @@ def _as_json(row: LedgerRow) -> dict[str, object]:
     return {
         "entry": row.entry.entry_id,
         "title": row.entry.title,
-        "url": safe_url(row.entry.url),
-        "ref": safe_url(row.entry.ref),
+        "url": public_part(row.entry.url),
+        "ref": redacted(row.entry.ref),
         "source": row.entry.source,
         "claimed_at": iso(row.entry.seen_at),
         "stage": row.stage,

@@ -8,7 +8,8 @@ from rich.text import Text
 from worker.cli.common import AsJson, iso, opened, out, print_json, printable
 from worker.cli.show import many, span, table
 from worker.core.events import TYPES
-from worker.core.webhooks import Webhook, origin, webhook_id
+from worker.core.redaction import public_part
+from worker.core.webhooks import Webhook, webhook_id
 from worker.errors import ConfigError, FetchError, NotFoundError
 from worker.model import WebhookId
 from worker.steps.lookup import nearest_of
@@ -43,7 +44,7 @@ def add(
             raise ConfigError(f"{e} (fetch.allow_private opens hosts and their ports)") from e
         is_new = context.webhooks.add(url, wanted, start=context.events.newest())
     what = "added" if is_new else "changed"
-    out.print(f"{what} {webhook_id(url)} {origin(url)}", markup=False, soft_wrap=True)
+    out.print(f"{what} {webhook_id(url)} {public_part(url)}", markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -70,7 +71,7 @@ def list_(ctx: typer.Context, *, as_json: AsJson = False) -> None:
     counts = ("delivered", "waiting", "parked", "missed")
     shown = table("id", "webhook", *counts, numbers=counts)
     for hook in hooks:
-        name = Text(printable(origin(hook.url)))
+        name = Text(printable(public_part(hook.url)))
         if hook.types:
             name.append("\n" + ", ".join(hook.types), style="dim")
         if trouble := _trouble(hook, now):
@@ -97,7 +98,7 @@ def _known(context: Context, name: str) -> Webhook:
     hooks = {hook.webhook_id: hook for hook in context.webhooks.all()}
     hook = hooks.get(webhook_id(name)) or hooks.get(WebhookId(name))
     if hook is None:
-        shown = printable(origin(name) if "://" in name else name)
+        shown = printable(public_part(name) if "://" in name else name)
         raise NotFoundError("webhook", shown, nearest_of(name, hooks))
     return hook
 
@@ -113,7 +114,7 @@ def _trouble(hook: Webhook, now: float) -> str:
 def _as_json(hook: Webhook, waiting: int) -> dict[str, object]:
     return {
         "id": hook.webhook_id,
-        "url": origin(hook.url),
+        "url": public_part(hook.url),
         "types": list(hook.types),
         "delivered": hook.delivered,
         "waiting": waiting,

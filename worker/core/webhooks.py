@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from http import HTTPStatus
-from urllib.parse import urlsplit
 
 from worker.core.events import Cursor, Gap, Item, as_json
 from worker.core.retry import retry_at
@@ -81,19 +80,6 @@ class Settling:
 def webhook_id(url: str) -> WebhookId:
     """Return the id of the webhook at an address: 12 hex characters."""
     return WebhookId(blake2b(url.encode(), digest_size=6, person=b"webhook").hexdigest())
-
-
-def origin(url: str) -> str:
-    """Return an address without its secrets, which may be anywhere behind the host."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return "…"
-    if not parts.netloc:
-        return "…"
-    host = parts.netloc.rpartition("@")[2]
-    more = "/…" if parts.path.strip("/") or parts.query or parts.fragment else ""
-    return f"{parts.scheme}://{host}{more}"
 
 
 def letters(hook: Webhook, items: Sequence[Item]) -> Iterator[Letter | Settling]:

@@ -25,6 +25,8 @@ from worker.model import FeedWishes, ParsedEntry, ParsedFeed
 
 # 100 000 items cost 40 s; the newest thousand are news enough.
 MAX_ENTRIES = 1_000
+# Of a document that lists so many, the newest would not be found within the limits of a child.
+MAX_LISTED = 5_000
 # Above this an expat older than 2.7.0 overflows its stack on chained entities (CVE-2024-8176).
 # Real feeds declare a handful (lemon24/reader#212 has some that do).
 MAX_ENTITIES = 64
@@ -63,6 +65,7 @@ _ENTITY = re.compile(rb"""<!ENTITY\s+(?:%\s+)?[^\s"'>]+\s*("[^"]*"|'[^']*')?""",
 _ENTITY_REFERENCE = re.compile(rb"&[^#]|%[A-Za-z]")
 _ITEM = re.compile(rb"<(?:\w+:)?(?:item|entry)\b", re.IGNORECASE)
 _FEED_ROOT = re.compile(rb"<(?:\w+:)?(?:rss|feed|rdf)\b", re.IGNORECASE)
+_ITEM = re.compile(rb"<(?:\w+:)?(?:item|entry)\b", re.IGNORECASE)
 _HTML_ROOT = re.compile(
     # Each alternative can match in one way only, else backtracking would be exponential.
     rb"(?:<\?[^>]*>|<!--(?:[^-]|-(?!->))*-->|\s)*<(?:!doctype\s+html|html|head|body)\b",
@@ -124,6 +127,9 @@ def _refuse(body: bytes) -> None:
         raise DecodeError("the document has no markup: a text, a path or JSON, not a feed")
     if _HTML_ROOT.match(start):
         raise DecodeError("the document is an HTML page, not a feed")
+    listed = sum(1 for _ in _ITEM.finditer(ascii_view))
+    if listed > MAX_LISTED:
+        raise DecodeError(f"the document lists {listed} entries, more than {MAX_LISTED}")
     root = _FEED_ROOT.search(ascii_view)
     entities = _ENTITY.findall(ascii_view, 0, root.start() if root else len(ascii_view))
     if len(entities) > MAX_ENTITIES:

@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING
 import aiohttp
 from yarl import URL
 
+from worker.core.redaction import public_part
 from worker.core.wishes import refusal_wait_s
 from worker.errors import FetchError
 from worker.fetch.budget import HostBudget
+from worker.fetch.encoding import ACCEPTED, Body
 from worker.fetch.guard import GuardedResolver, is_listed, vet_literal
 from worker.model import Page, Validators
 
@@ -26,9 +28,6 @@ if TYPE_CHECKING:
 
 MAX_REDIRECTS = 5  # RFC 9309 2.3.1.2 asks for at least five
 MAX_VALIDATOR_BYTES = 1_000  # real ones are under 100; a longer one would be an odd header to echo
-# What aiohttp decodes with a bound on each step in every version we allow. Brotli is not: without
-# a recent package it decompresses a whole chunk at once, however large.
-_ACCEPT_ENCODING = "gzip, deflate"
 _CHUNK_BYTES = 64 * 1024
 _CONDITIONAL = frozenset({"If-None-Match", "If-Modified-Since"})
 _PERMANENT = frozenset({301, 308})
@@ -86,7 +85,7 @@ class Fetcher:
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> "Self":
-        self._session = guarded_session(self._policy, {"Accept-Encoding": _ACCEPT_ENCODING})
+        self._session = guarded_session(self._policy, {"Accept-Encoding": ACCEPTED})
         return self
 
     async def __aexit__(
@@ -146,7 +145,7 @@ class Fetcher:
                 try:
                     answer = await asyncio.wait_for(self._hop(target, request), left_s)
                 except (aiohttp.ClientError, OSError, asyncio.TimeoutError, ValueError) as e:
-                    raise FetchError(f"{shown(target)}: {reason(e, timeout_s)}") from e
+                    raise FetchError(f"{public_part(str(target))}: {reason(e, timeout_s)}") from e
                 left_s -= time.monotonic() - started
             if isinstance(answer, Page):
                 return replace(answer, moved_to=moved_to)
@@ -154,7 +153,7 @@ class Fetcher:
             permanent = permanent and answer.permanent
             if permanent:
                 moved_to = str(target)
-        raise FetchError(f"{shown(URL(url))}: more than {MAX_REDIRECTS} redirects", permanent=True)
+        raise FetchError(f"{public_part(url)}: more than {MAX_REDIRECTS} redirects", permanent=True)
 
     async def _hop(self, target: URL, request: _Request) -> Page | _Redirect:
         """Return the page that one address answers with, or where it sends on."""
@@ -187,19 +186,18 @@ class Fetcher:
 
     def _vetted(self, url: str, asked: str) -> URL:
         """Return an address that may be asked. Raises FetchError when it may not."""
-        refused = "the address" if url == asked else f"{_safe_shown(asked)}: the redirect target"
-        return vetted(url, self._policy, refused=refused, show=shown)
+        refused = "the address" if url == asked else f"{public_part(asked)}: the redirect target"
+        return vetted(url, self._policy, refused=refused)
 
 
-def guarded_session(
-    policy: FetchPolicy, headers: dict[str, str], *, decompress: bool = True
-) -> aiohttp.ClientSession:
+def guarded_session(policy: FetchPolicy, headers: dict[str, str]) -> aiohttp.ClientSession:
     """Return an open session that connects to vetted addresses only, and keeps no cookies.
+
+    It gives bodies as they come, still encoded.
 
     Args:
         policy: who may be asked, and by whom.
         headers: of every request, beside the policy's User-Agent.
-        decompress: decode bodies.
     """
     return aiohttp.ClientSession(
         # No DNS cache: a name is vetted each time that it is connected to. No limit of its own: the
@@ -210,19 +208,18 @@ def guarded_session(
         timeout=aiohttp.ClientTimeout(total=None, connect=policy.connect_timeout_s),
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,  # a proxy from the environment would get round the guard
-        auto_decompress=decompress,
+        auto_decompress=False,
         headers={"User-Agent": policy.user_agent, **headers},
     )
 
 
-def vetted(url: str, policy: FetchPolicy, *, refused: str, show: Callable[[URL], str]) -> URL:
+def vetted(url: str, policy: FetchPolicy, *, refused: str) -> URL:
     """Return an address that may be asked, as far as its text tells; its IPs are vetted later.
 
     Args:
         url: any text.
         policy: which ports and private hosts are open.
-        refused: what messages call the address.
-        show: the form in which they print it.
+        refused: what messages call the address, of which they print no more than its origin.
 
     Raises:
         FetchError: it may not be asked; permanent.
@@ -233,24 +230,13 @@ def vetted(url: str, policy: FetchPolicy, *, refused: str, show: Callable[[URL],
     except ValueError as e:
         raise FetchError(f"{refused} is malformed", permanent=True) from e
     if target.scheme not in ("http", "https") or not host:
-        raise FetchError(f"{refused} is not http(s): {show(target)}", permanent=True)
+        raise FetchError(f"{refused} is not http(s): {public_part(url)}", permanent=True)
     if target.user is not None or target.password is not None or "\\" in url:
-        raise FetchError(f"{refused} carries a user or '\\': {show(target)}", permanent=True)
+        raise FetchError(f"{refused} carries a user or '\\': {public_part(url)}", permanent=True)
     if port not in policy.ports and not is_listed(host, policy.allow_private):
-        raise FetchError(f"{refused} asks for port {port}: {show(target)}", permanent=True)
+        raise FetchError(f"{refused} asks for port {port}: {public_part(url)}", permanent=True)
     vet_literal(host, policy.allow_private)
     return target
-
-
-def shown(url: URL) -> str:
-    """Return an address fit for logs: userinfo and query, where secrets live, left out."""
-    bare = url.with_user(None) if url.absolute else url
-    return str(bare.with_query(None).with_fragment(None)) + ("?..." if url.query_string else "")
-
-
-def _safe_shown(url: str) -> str:
-    """Return ``shown`` of a text that was an address before."""
-    return shown(URL(url))
 
 
 def _conditions(validators: Validators) -> dict[str, str]:
@@ -269,7 +255,7 @@ def _refuse_status(target: URL, status: int, retry_s: float | None, request: _Re
         return
     what = "304 to a request without conditions" if status == 304 else f"HTTP status {status}"
     raise FetchError(
-        f"{shown(target)}: {what}",
+        f"{public_part(str(target))}: {what}",
         status=status,
         permanent=400 <= status <= 499 and status not in _PASSING,
         retry_after_s=retry_s,
@@ -277,18 +263,20 @@ def _refuse_status(target: URL, status: int, retry_s: float | None, request: _Re
 
 
 async def _body(response: aiohttp.ClientResponse, request: _Request) -> bytes:
-    """Return the decoded body. Raises FetchError when it is larger than allowed."""
-    body = bytearray()
-    async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
-        body += chunk
-        if len(body) > request.max_bytes:
-            response.close()  # release() would keep reading what the server keeps sending
-            if request.cut:
-                del body[request.max_bytes :]
+    """Return the decoded body. Raises FetchError when it is torn, a bomb or larger than allowed."""
+    try:
+        encoding = response.headers.get("Content-Encoding", "")
+        body = Body(encoding, request.max_bytes, cut=request.cut)
+        async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
+            body.feed(chunk)
+            if body.is_full:
+                response.close()  # release() would keep reading what the server keeps sending
                 break
-            message = f"{shown(response.url)}: the body is larger than {request.max_bytes} bytes"
-            raise FetchError(message, status=response.status, permanent=True)
-    return bytes(body)
+        return body.finish()
+    except FetchError as e:
+        response.close()
+        message = f"{public_part(str(response.url))}: {e}"
+        raise FetchError(message, status=response.status, permanent=e.permanent) from e
 
 
 def reason(error: Exception, timeout_s: float) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import aiohttp
 from yarl import URL
 
-from worker.core.webhooks import Answer, origin
+from worker.core.webhooks import Answer
 from worker.core.wishes import retry_after_s
 from worker.errors import FetchError
 from worker.fetch.client import FetchPolicy, guarded_session, reason, vetted
@@ -37,8 +37,7 @@ class Poster:
 
     async def __aenter__(self) -> "Self":
         headers = {"Accept-Encoding": "identity", "Content-Type": "application/json"}
-        # Nobody reads what comes back.
-        self._session = guarded_session(self._policy, headers, decompress=False)
+        self._session = guarded_session(self._policy, headers)
         return self
 
     async def __aexit__(
@@ -100,4 +99,4 @@ def vet(url: str, policy: FetchPolicy) -> URL:
     Raises:
         FetchError: it may not be asked; the message holds no secret of it.
     """
-    return vetted(url, policy, refused="the address", show=lambda target: origin(str(target)))
+    return vetted(url, policy, refused="the address")

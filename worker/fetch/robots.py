@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 
 from yarl import URL
 
+from worker.core.redaction import public_part
 from worker.core.retry import LONGEST_WISH_S
 from worker.decode.sandbox import Sandbox
 from worker.errors import DecodeError, FetchError
-from worker.fetch.client import Fetcher, shown
+from worker.fetch.client import Fetcher
 from worker.model import Ruling
 
 MAX_BYTES = 512 * 1024  # RFC 9309 2.5 asks for at least 500 KiB
@@ -95,7 +96,7 @@ class Robots:
             site.users -= 1
         if not ruling.allowed:
             raise FetchError(
-                f"{shown(url)}: the robots.txt of {url.host} forbids it to '{self._token}'",
+                f"{public_part(str(url))}: the robots.txt of {url.host} forbids it to '{self._token}'",
                 permanent=True,
             )
         return min(ruling.delay_s, MAX_DELAY_S)
@@ -129,7 +130,7 @@ class Robots:
                 site.file, site.refusal, site.until = b"", str(e), self._clock() + AGAIN_S
         if site.refusal:
             raise FetchError(
-                f"{shown(url)}: not fetched without a robots.txt to go by ({site.refusal})",
+                f"{public_part(str(url))}: not fetched without a robots.txt to go by ({site.refusal})",
                 retry_after_s=site.until - self._clock(),
             )
         return Ruling(allowed=True, delay_s=0.0)

@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 
 import structlog
 
-from worker.core.webhooks import Letter, Settling, Webhook, letters, origin, settled
+from worker.core.redaction import public_part
+from worker.core.webhooks import Letter, Settling, Webhook, letters, settled
 from worker.fetch.post import Poster
 from worker.store.events import Events
 from worker.store.webhooks import Webhooks
@@ -95,7 +96,7 @@ class Deliverer:
         answer = await self.poster.post(hook.url, letter.body, key=letter.event_id)
         now = self.clock()
         done = settled(hook, letter, answer, attempts=self.attempts, now=now)
-        told = log.bind(webhook=hook.webhook_id, to=origin(hook.url), event_id=letter.event_id)
+        told = log.bind(webhook=hook.webhook_id, to=public_part(hook.url), event_id=letter.event_id)
         if letter.missed:
             told.warning("webhook_missed_events", missed=letter.missed)
         if done.stopped:

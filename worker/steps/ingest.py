@@ -8,6 +8,7 @@ from functools import partial
 import structlog
 
 from worker.archive.warc import Archive
+from worker.core.redaction import redacted
 from worker.core.retry import retry_at
 from worker.errors import SamestoryError
 from worker.model import Article, Entry, EntryId, IndexParams, MatchPolicy, Outcome
@@ -53,12 +54,12 @@ class Ingest:
             self._settle(started, now)
         except Exception as e:  # noqa: BLE001 - the job's boundary: no entry may take the others along
             foreseen = isinstance(e, SamestoryError)
-            reason = str(e) if foreseen else f"{type(e).__name__}: {e}"
+            reason = redacted(str(e) if foreseen else f"{type(e).__name__}: {e}")
             self.ledger.defer(
                 entry_id,
                 reason,
                 due_at=retry_at(self.clock(), attempt=started.attempt),
-                trace="" if foreseen else _trace(e),
+                trace="" if foreseen else redacted(_trace(e)),
                 token=started.token,
             )
             log.warning("entry_deferred", error=reason, attempt=started.attempt)

@@ -12,6 +12,7 @@ from worker.archive.warc import Archive
 from worker.core.entries import entries_of, feed_id
 from worker.core.health import dates_after
 from worker.core.moving import PROBATION_S, address, answered
+from worker.core.redaction import public_part
 from worker.core.retry import back_offs
 from worker.core.rhythm import own_wait_s, watched
 from worker.core.schedule import Plan, PollPolicy, Standing, next_poll
@@ -67,12 +68,14 @@ class Poller:
         feed = await asyncio.to_thread(self.feeds.get, lease.feed_id)
         if feed is None or feed.gone:
             return ()
-        url = address(feed, self.clock())
-        if url != feed.url:
-            other = await asyncio.to_thread(self.feeds.at, url)
+        with structlog.contextvars.bound_contextvars(feed=feed.feed_id, at=public_part(feed.url)):
+            url = address(feed, self.clock())
+            other = await asyncio.to_thread(self.feeds.at, url) if url != feed.url else None
             if other and other.feed_id != feed.feed_id and not other.gone:
                 return await self._left_to(lease, feed, other)
-        feed = replace(feed, same_as=FeedId(""))
+            return await self._poll(lease, replace(feed, same_as=FeedId("")), url)
+
+    async def _poll(self, lease: Lease, feed: Feed, url: str) -> tuple[EntryId, ...]:
         try:
             page = await self._ask(url, feed.validators)
             seen = answered(feed, url, page.moved_to, self.clock())
@@ -84,13 +87,13 @@ class Poller:
                 lease, feed if url == feed.url else replace(feed, move=None), e
             )
         if seen.url != feed.url:
-            log.info("feed_moved", feed=feed.url, to=seen.url)
+            log.info("feed_moved", to=public_part(seen.url))
         return new
 
     async def _left_to(self, lease: Lease, feed: Feed, other: Feed) -> tuple[EntryId, ...]:
         """Ask nothing: the other feed is asked where this one has moved to."""
         left = replace(feed, same_as=other.feed_id, error="", failures=0)
-        log.info("feed_left_to", feed=feed.url, other=other.url)
+        log.info("feed_left_to", other=other.feed_id)
         return await self._claim(lease, left, None, wish=Wish(seconds=PROBATION_S, why=Why.MOVED))
 
     async def _ask(self, url: str, validators: Validators) -> Page:
@@ -119,7 +122,7 @@ class Poller:
         now = self.clock()
         entries = entries_of(parsed, feed, now)
         ids = [entry.entry_id for entry in entries]
-        unlisted = await self._insist(feed, partial(self.feeds.unlisted, feed.feed_id, ids))
+        unlisted = await self._insist(partial(self.feeds.unlisted, feed.feed_id, ids))
         published = [entry.published_at for entry in entries if entry.entry_id in unlisted]
         seen = replace(
             feed,
@@ -134,7 +137,7 @@ class Poller:
             failures=0,
         )
         new = await self._claim(lease, seen, entries, wish=server_wish(page.headers, now))
-        log.info("feed_polled", feed=feed.url, entries=len(entries), new=len(new))
+        log.info("feed_polled", entries=len(entries), new=len(new))
         return new
 
     async def _unchanged(self, lease: Lease, feed: Feed, page: Page) -> tuple[EntryId, ...]:
@@ -147,7 +150,7 @@ class Poller:
         )
         rhythm = watched(feed.rhythm, now, ())
         seen = replace(feed, validators=kept, rhythm=rhythm, polled_at=now, error="", failures=0)
-        log.info("feed_unchanged", feed=feed.url)
+        log.info("feed_unchanged")
         return await self._claim(lease, seen, None, wish=server_wish(page.headers, now))
 
     async def _failed(
@@ -159,7 +162,7 @@ class Poller:
         seen = replace(
             feed, polled_at=self.clock(), error=str(error), failures=feed.failures + 1, gone=gone
         )
-        log.warning("feed_failed", feed=feed.url, error=str(error), failures=seen.failures)
+        log.warning("feed_failed", error=str(error), failures=seen.failures)
         return await self._claim(lease, seen, None, wish=wish)
 
     async def _claim(
@@ -179,9 +182,7 @@ class Poller:
             url=feed.url,
             address=feed_id(feed.url),
         )
-        return await self._insist(
-            feed, partial(self.ledger.claim, entries or (), now=now, feed=claim)
-        )
+        return await self._insist(partial(self.ledger.claim, entries or (), now=now, feed=claim))
 
     def _standing(self, feed: Feed, wish: Wish | None, now: float) -> Standing:
         interval_s, most_s = self.policy.interval_s, self.policy.max_interval_s
@@ -193,7 +194,7 @@ class Poller:
             unconditional=feed.rhythm.until > 0.0 and not feed.validators.given,
         )
 
-    async def _insist(self, feed: Feed, ask: Callable[[], T]) -> T:
+    async def _insist(self, ask: Callable[[], T]) -> T:
         """Return what Redis answers: one that is away for a while costs no second request to the feed."""
         waits, begun_at = back_offs(), self.clock()
         while True:
@@ -203,7 +204,11 @@ class Poller:
                 wait_s = next(waits)
                 if self.clock() + wait_s > begun_at + CLAIM_WITHIN_S:
                     raise
-                log.warning("claim_waits", feed=feed.url, error=str(e), retry_in_s=wait_s)
+                log.warning(
+                    "claim_waits",
+                    error=str(e),
+                    retry_in_s=wait_s,
+                )
                 await asyncio.sleep(wait_s)
 
 
