@@ -12,8 +12,8 @@ from worker.archive.warc import Archive
 from worker.core.entries import entries_of
 from worker.core.health import dates_after
 from worker.core.retry import back_offs
-from worker.core.rhythm import own_wait_s, watched
-from worker.core.schedule import Plan, PollPolicy, Standing, next_poll
+from worker.core.rhythm import watched
+from worker.core.schedule import Plan, PollPolicy, next_poll, standing_of
 from worker.core.wishes import server_wish
 from worker.decode.sandbox import Sandbox
 from worker.errors import ArchiveError, DecodeError, FetchError, StoreError
@@ -135,7 +135,8 @@ class Poller:
     ) -> tuple[EntryId, ...]:
         """Store the entries and the feed's state in one step; None means no document came."""
         now = self.clock()
-        plan = next_poll(now, self.policy, self._standing(feed, wish, now), draw=self.draw())
+        standing = standing_of(feed, wish, now, self.policy)
+        plan = next_poll(now, self.policy, standing, draw=self.draw())
         if feed.gone:
             plan = Plan(at=NEVER, why=Why.GONE)
         claim = FeedClaim(
@@ -147,16 +148,6 @@ class Poller:
         )
         return await self._insist(
             feed, partial(self.ledger.claim, entries or (), now=now, feed=claim)
-        )
-
-    def _standing(self, feed: Feed, wish: Wish | None, now: float) -> Standing:
-        interval_s, most_s = self.policy.interval_s, self.policy.max_interval_s
-        return Standing(
-            failures=feed.failures,
-            server=wish,
-            feed=feed.wishes,
-            own_s=own_wait_s(feed.rhythm, now, interval_s=interval_s, most_s=most_s),
-            unconditional=feed.rhythm.until > 0.0 and feed.validators == Validators(),
         )
 
     async def _insist(self, feed: Feed, ask: Callable[[], T]) -> T:
