@@ -7,7 +7,9 @@ import pytest
 from outlet import with_steps
 from structlog.testing import capture_logs
 
+from worker.cli.feeds import add_sources
 from worker.core.entries import feed_id
+from worker.core.schedule import FEW
 from worker.daemon import PollLoop
 from worker.decode.opml import read_opml
 from worker.errors import FingerprintMismatchError
@@ -64,6 +66,20 @@ def test_redis_when_emptied_then_feeds_come_back_spread_over_an_interval(context
     assert all(0 <= wait <= HOUR_S for wait in due)
     most = max(sum(at <= wait < at + HOUR_S / 10 for wait in due) for at in range(0, 3_600, 60))
     assert most <= 2 * MANY / 10
+
+
+@pytest.mark.parametrize(("count", "within_s"), [(FEW, 0.0), (FEW + 1, HOUR_S)])
+def test_feeds_when_many_are_added_then_their_first_polls_are_spread(
+    context: Context, tmp_path: Path, count: int, within_s: float
+) -> None:
+    """A few are due at once, for somebody waits for them; a long list makes no hour busier than others."""
+    listed = tmp_path / "list.txt"
+    listed.write_text("\n".join(_url(number) for number in range(count)))
+    before = context.clock()
+    assert add_sources(context, [str(listed)]) == count
+    due = [feed.next_poll_at - before for feed in context.feeds.all()]
+    assert all(0 <= wait <= within_s + 10.0 for wait in due)
+    assert (max(due) - min(due) > HOUR_S / 2) is bool(within_s)
 
 
 def test_redis_when_emptied_under_a_running_poller_then_it_is_a_namespace_again(

@@ -15,7 +15,7 @@ from outlet import (
     with_steps,
 )
 
-from worker.model import Feed, FeedId, FeedWishes
+from worker.model import Feed, FeedId, FeedWishes, Rhythm
 from worker.steps.poll import NEVER, Poller
 from worker.store.ledger import FETCH
 from worker.testing import Clock
@@ -66,8 +66,8 @@ def test_feed_when_not_modified_then_only_its_times_change(context: Context, sit
         sent = site.asked[-1][1]
         assert (sent["If-None-Match"], sent["If-Modified-Since"]) == (ETAG, MODIFIED)
         assert after.polled_at > before.polled_at
-        assert (before.changed_at, after.rhythm) == (before.polled_at, before.rhythm)
-        times = {"polled_at": 0.0, "next_poll_at": 0.0, "interval_s": 0.0}
+        assert (before.changed_at, after.rhythm.changes) == (before.polled_at, (0.0,) * 24)
+        times = {"polled_at": 0.0, "next_poll_at": 0.0, "interval_s": 0.0, "rhythm": Rhythm()}
         assert replace(after, **times) == replace(before, **times)
         assert context.ledger.counts() == counts
 

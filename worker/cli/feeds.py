@@ -1,7 +1,9 @@
 """feeds: which feeds are followed."""
 
+import random
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +15,7 @@ from worker.cli.reasons import because, complaints, facts, habits
 from worker.cli.show import clock, fields, many, safe_url, span, table, when
 from worker.core.entries import canonical_url, feed_id
 from worker.core.health import ailments
+from worker.core.schedule import first_poll_at
 from worker.decode.opml import MAX_BYTES, read_opml, write_opml
 from worker.errors import ConfigError, DecodeError, NotFoundError
 from worker.model import Feed, FeedId, Why
@@ -122,6 +125,8 @@ def export(
 def add_sources(context: Context, sources: Sequence[str]) -> int:
     """Follow the feeds that addresses and files name; all are read before one is added.
 
+    A few are due at once, many within an interval.
+
     Args:
         context: of the namespace.
         sources: http(s) addresses, and paths of OPML files or of text with one address a line.
@@ -133,7 +138,12 @@ def add_sources(context: Context, sources: Sequence[str]) -> int:
         StoreError: Redis did not answer.
     """
     feeds = [feed for source in sources for feed in _read(source)]
-    return sum(context.feeds.add(feed) for feed in feeds)
+    now, interval_s = context.clock(), context.settings.poll.interval_s
+    added = 0
+    for feed in feeds:
+        at = first_poll_at(now, interval_s, count=len(feeds), draw=random.random())  # noqa: S311 - no secret
+        added += context.feeds.add(replace(feed, next_poll_at=at))
+    return added
 
 
 def _read(source: str) -> Iterator[Feed]:

@@ -1,16 +1,21 @@
 """When a feed is polled next, and what decided it: its server's wishes, its own, and our patience.
 
-Pure: the time and the jitter number are arguments. Called by steps/poll and steps/following.
+Pure: the time and the jitter number are arguments. Called by steps/poll, steps/following and the
+command line.
 """
 
 from dataclasses import dataclass, field
 
+from worker.core.rhythm import own_wait_s
 from worker.core.wishes import first_allowed
-from worker.model import FeedWishes, Why, Wish
+from worker.model import Feed, FeedWishes, Why, Wish
 
 # 2**16 base intervals are years: past every max_interval_s, and far from overflowing a float.
 _MAX_DOUBLINGS = 16
 _HOUR_S = 3_600.0
+# Feeds of one reader may all come at once when he adds them: he waits for them, and each host waits its
+# turn anyhow. A list that is longer makes no hour busier than any other.
+FEW = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +46,19 @@ class Plan:
 
     at: float  # Unix seconds
     why: Why
+
+
+def standing_of(feed: Feed, wish: Wish | None, now: float, policy: PollPolicy) -> Standing:
+    """Return what is known of a feed after a poll whose response asked for ``wish``."""
+    return Standing(
+        failures=feed.failures,
+        server=wish,
+        feed=feed.wishes,
+        own_s=own_wait_s(
+            feed.rhythm, now, interval_s=policy.interval_s, most_s=policy.max_interval_s
+        ),
+        unconditional=feed.rhythm.until > 0.0 and not feed.validators.given,
+    )
 
 
 def next_poll(now: float, policy: PollPolicy, standing: Standing, *, draw: float) -> Plan:
@@ -74,6 +92,11 @@ def next_poll(now: float, policy: PollPolicy, standing: Standing, *, draw: float
     if allowed > at:
         return Plan(at=allowed + _HOUR_S * draw, why=Why.SKIPPED)  # not all at the full hour
     return Plan(at=at, why=longest.why)
+
+
+def first_poll_at(now: float, interval_s: float, *, count: int, draw: float) -> float:
+    """Return when a feed is polled first that was added as one of ``count``."""
+    return now if count <= FEW else spread_poll_at(now, interval_s, draw=draw)
 
 
 def spread_poll_at(now: float, interval_s: float, *, draw: float) -> float:

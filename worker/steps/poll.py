@@ -14,8 +14,8 @@ from worker.core.health import dates_after
 from worker.core.moving import PROBATION_S, address, answered
 from worker.core.redaction import public_part
 from worker.core.retry import back_offs
-from worker.core.rhythm import own_wait_s, watched
-from worker.core.schedule import Plan, PollPolicy, Standing, next_poll
+from worker.core.rhythm import watched
+from worker.core.schedule import Plan, PollPolicy, next_poll, standing_of
 from worker.core.wishes import server_wish
 from worker.decode.sandbox import Sandbox
 from worker.errors import ArchiveError, DecodeError, FetchError, StoreError
@@ -170,7 +170,8 @@ class Poller:
     ) -> tuple[EntryId, ...]:
         """Store the entries and the feed's state in one step; None means no document came."""
         now = self.clock()
-        plan = next_poll(now, self.policy, self._standing(feed, wish, now), draw=self.draw())
+        standing = standing_of(feed, wish, now, self.policy)
+        plan = next_poll(now, self.policy, standing, draw=self.draw())
         if feed.gone:
             plan = Plan(at=NEVER, why=Why.GONE)
         claim = FeedClaim(
@@ -183,16 +184,6 @@ class Poller:
             address=feed_id(feed.url),
         )
         return await self._insist(partial(self.ledger.claim, entries or (), now=now, feed=claim))
-
-    def _standing(self, feed: Feed, wish: Wish | None, now: float) -> Standing:
-        interval_s, most_s = self.policy.interval_s, self.policy.max_interval_s
-        return Standing(
-            failures=feed.failures,
-            server=wish,
-            feed=feed.wishes,
-            own_s=own_wait_s(feed.rhythm, now, interval_s=interval_s, most_s=most_s),
-            unconditional=feed.rhythm.until > 0.0 and not feed.validators.given,
-        )
 
     async def _insist(self, ask: Callable[[], T]) -> T:
         """Return what Redis answers: one that is away for a while costs no second request to the feed."""
