@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from outlet import OPERA, QUAKE, Site, follow, page, poll_all, with_steps
 
-from worker.decode.feed import MAX_ENTRIES, MAX_GUID_CHARS, MAX_SUMMARY_CHARS, MAX_TITLE_CHARS
 from worker.decode.opml import read_opml
 from worker.decode.page import MAX_TITLE_CHARS as MAX_PAGE_TITLE_CHARS
 from worker.decode.sandbox import Sandbox
+from worker.decode.values import MAX_ENTRIES, MAX_GUID_CHARS, MAX_SUMMARY_CHARS, MAX_TITLE_CHARS
 from worker.errors import DecodeError
 from worker.model import ParsedFeed, Rejected
 from worker.settings import Settings

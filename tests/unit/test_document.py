@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.decode.document import parse_document
-from worker.decode.feed import MAX_ENTRIES, rfc3339
+from worker.decode.values import MAX_ENTRIES, rfc3339
 from worker.errors import DecodeError
 from worker.model import ParsedEntry, ParsedFeed
 

@@ -6,13 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.decode.feed import (
-    MAX_ENTRIES,
-    MAX_SUMMARY_CHARS,
-    MAX_TITLE_CHARS,
-    parse_feed,
-    plain_text,
-)
+from worker.decode.feed import parse_feed
+from worker.decode.values import MAX_ENTRIES, MAX_SUMMARY_CHARS, MAX_TITLE_CHARS, plain_text
 from worker.errors import DecodeError
 from worker.model import FeedWishes, ParsedEntry
 

@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worker.core.entries import canonical_url
-from worker.decode.feed import parse_feed, plain_text
+from worker.decode.feed import parse_feed
 from worker.decode.opml import read_opml
 from worker.decode.page import extract_page
+from worker.decode.values import plain_text
 from worker.errors import DecodeError
 
 URL = "https://news.example.com/feed"

@@ -2,7 +2,7 @@
 
 One job: bytes of RSS, Atom or RDF in, ``ParsedFeed`` out. It never opens a file or an address (see
 ``_parse``), and it is to run inside decode/sandbox: some inputs cost feedparser minutes, and
-some crash expat. Called by decode/sandbox and steps/replay.
+some crash expat. Called by decode/document.
 """
 
 import calendar
@@ -10,32 +10,29 @@ import io
 import re
 import time
 from collections.abc import Iterable
-from datetime import datetime, timezone
 from typing import Any
-from urllib.parse import urljoin, urlsplit
 from xml.sax import SAXException
 
 import feedparser
-import lxml.html
-from lxml import etree
 
 from worker.core.wishes import skipping
+from worker.decode.values import (
+    MAX_ENTRIES,
+    MAX_GUID_CHARS,
+    MAX_SUMMARY_CHARS,
+    MAX_TITLE_CHARS,
+    clean,
+    plain_text,
+    web_address,
+)
 from worker.errors import DecodeError
 from worker.model import FeedWishes, ParsedEntry, ParsedFeed
 
-# 100 000 items cost 40 s; the newest thousand are news enough.
-MAX_ENTRIES = 1_000
 # Of a document that lists so many, the newest would not be found within the limits of a child.
 MAX_LISTED = 5_000
 # Above this an expat older than 2.7.0 overflows its stack on chained entities (CVE-2024-8176).
 # Real feeds declare a handful (lemon24/reader#212 has some that do).
 MAX_ENTITIES = 64
-# Full-content feeds carry whole articles; 50 000 characters are five long ones.
-MAX_SUMMARY_CHARS = 50_000
-MAX_MARKUP_CHARS = 4 * MAX_SUMMARY_CHARS  # what is given to the HTML parser to find them
-MAX_TITLE_CHARS = 500
-MAX_GUID_CHARS = 2_000
-MAX_URL_CHARS = 8_000  # as in core/entries
 MAX_EVERY_S = 7 * 86_400.0  # a feed that wishes for longer is taken at a week
 MAX_SKIP_BYTES = 2_000  # 24 hours with spaces are half of it
 # RSS 1.0 module Syndication. A month and a year matter only divided by updateFrequency.
@@ -63,28 +60,12 @@ _FEEDPARSER_FAULTS = (
 )
 _ENTITY = re.compile(rb"""<!ENTITY\s+(?:%\s+)?[^\s"'>]+\s*("[^"]*"|'[^']*')?""", re.IGNORECASE)
 _ENTITY_REFERENCE = re.compile(rb"&[^#]|%[A-Za-z]")
-_ITEM = re.compile(rb"<(?:\w+:)?(?:item|entry)\b", re.IGNORECASE)
 _FEED_ROOT = re.compile(rb"<(?:\w+:)?(?:rss|feed|rdf)\b", re.IGNORECASE)
 _ITEM = re.compile(rb"<(?:\w+:)?(?:item|entry)\b", re.IGNORECASE)
 _HTML_ROOT = re.compile(
     # Each alternative can match in one way only, else backtracking would be exponential.
     rb"(?:<\?[^>]*>|<!--(?:[^-]|-(?!->))*-->|\s)*<(?:!doctype\s+html|html|head|body)\b",
     re.IGNORECASE,
-)
-# Controls, halves of surrogate pairs, non-characters and the bidi overrides, which can make a title
-# read as something else. Tabs and line ends go with the other white space.
-_UNWANTED = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f"
-    "\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffe\uffff]"
-)
-_RFC3339 = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,]\d{1,12})?)?"
-    r"\s?(?:[Zz]|(?P<sign>[+-])(?P<hours>\d\d):?(?P<minutes>\d\d))?)?",
-    re.ASCII,
-)
-_BLOCKS = frozenset(
-    "address article blockquote br dd div dl dt figcaption figure footer h1 h2 h3 h4 h5 h6 header "  # noqa: SIM905 - a table
-    "hr li ol p pre section table td th tr ul".split()
 )
 
 
@@ -167,7 +148,7 @@ def _entry(item: Any, base: str) -> ParsedEntry:
     """Return one feedparser entry as a value."""
     texts = [item.get("summary"), *(part.get("value") for part in item.get("content", ()))]
     return ParsedEntry(
-        guid=_UNWANTED.sub("", str(item.get("id") or "")).strip()[:MAX_GUID_CHARS],
+        guid=clean(str(item.get("id") or "")).strip()[:MAX_GUID_CHARS],
         url=_link(item, base),
         title=plain_text(item.get("title"), MAX_TITLE_CHARS, one_line=True),
         summary=max((plain_text(text, MAX_SUMMARY_CHARS) for text in texts), key=len),
@@ -183,22 +164,6 @@ def _link(item: Any, base: str) -> str:
     return web_address((item.get("link"), *alternates), base)
 
 
-def web_address(candidates: Iterable[object], base: str) -> str:
-    """Return the first of some texts that is an http(s) address, made absolute; else ''."""
-    for candidate in candidates:
-        if not candidate:
-            continue
-        try:
-            url = urljoin(base, str(candidate).strip())
-            parts = urlsplit(url)
-        except ValueError:
-            continue
-        is_web = parts.scheme in ("http", "https") and bool(parts.netloc)
-        if is_web and len(url) <= MAX_URL_CHARS and not _UNWANTED.search(url):
-            return url
-    return ""
-
-
 def _published_at(item: Any) -> float | None:
     """Return an entry's date as Unix seconds, or None; feedparser's parsed dates are UTC."""
     # dict.get: FeedParserDict's own maps one date to the other, with a warning.
@@ -208,25 +173,6 @@ def _published_at(item: Any) -> float | None:
         return None
     try:
         return float(calendar.timegm(parsed))
-    except (ValueError, OverflowError):
-        return None
-
-
-def rfc3339(text: str) -> float | None:
-    """Return a time as JSON Feed and sitemaps write it as Unix seconds, or None.
-
-    A date alone counts as its first moment in UTC, and so does a time without a zone. Source: RFC
-    3339 and W3C's NOTE-datetime.
-    """
-    found = _RFC3339.fullmatch(text.strip())
-    if not found:
-        return None
-    year, month, day, hour, minute, second = (int(part or 0) for part in found.groups()[:6])
-    sign, hours, minutes = found["sign"], found["hours"], found["minutes"]
-    offset_s = (int(hours or 0) * 60 + int(minutes or 0)) * 60 * (-1 if sign == "-" else 1)
-    try:
-        when = datetime(year, month, day, hour, minute, min(second, 59), tzinfo=timezone.utc)
-        return when.timestamp() - offset_s
     except (ValueError, OverflowError):
         return None
 
@@ -268,31 +214,3 @@ def _between(head: bytes, name: bytes) -> bytes:
     """Return what stands in the first element of a name, its first MAX_SKIP_BYTES."""
     inside = head.partition(b"<" + name + b">")[2][:MAX_SKIP_BYTES]
     return inside.partition(b"</" + name + b">")[0]
-
-
-def clean(text: str) -> str:
-    """Return a text without characters that no text should have."""
-    return _UNWANTED.sub("", text)
-
-
-def plain_text(value: Any, limit: int, *, one_line: bool = False) -> str:
-    """Return the text of a piece of HTML: no tags, entities read, each block on its own line."""
-    text = _UNWANTED.sub("", str(value or "")[:MAX_MARKUP_CHARS])
-    if "<" in text or "&" in text:
-        text = _UNWANTED.sub("", _without_tags(text))
-    lines = (" ".join(line.split()) for line in text.splitlines())
-    return (" " if one_line else "\n").join(line for line in lines if line)[:limit].strip()
-
-
-def _without_tags(markup: str) -> str:
-    """Return the text nodes of a piece of HTML, without scripts, styles and comments."""
-    try:
-        tree = lxml.html.document_fromstring(f"<div>{markup}</div>")
-    except (etree.LxmlError, ValueError):
-        return ""  # nothing but comments, or a document that libxml2 gave up
-    etree.strip_elements(tree, "script", "style", etree.Comment, with_tail=False)
-    for element in tree.iter(*_BLOCKS):
-        # Character references bring in controls that lxml gives out but does not take back.
-        element.text = "\n" + _UNWANTED.sub("", element.text or "")
-        element.tail = "\n" + _UNWANTED.sub("", element.tail or "")
-    return str(tree.xpath("string()"))

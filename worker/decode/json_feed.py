@@ -6,7 +6,7 @@ Called by decode/document; to run inside decode/sandbox.
 import json
 from typing import Any
 
-from worker.decode.feed import (
+from worker.decode.values import (
     MAX_ENTRIES,
     MAX_GUID_CHARS,
     MAX_SUMMARY_CHARS,

@@ -8,7 +8,7 @@ import re
 
 from lxml import etree
 
-from worker.decode.feed import MAX_ENTRIES, MAX_TITLE_CHARS, plain_text, rfc3339, web_address
+from worker.decode.values import MAX_ENTRIES, MAX_TITLE_CHARS, plain_text, rfc3339, web_address
 from worker.errors import DecodeError
 from worker.model import ParsedEntry, ParsedFeed
 
