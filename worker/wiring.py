@@ -40,6 +40,7 @@ from worker.store.ledger import Ledger
 from worker.store.stories import Stories
 from worker.store.story_books import StoryBooks
 from worker.store.story_census import StoryCensus
+from worker.store.turns import Turns
 from worker.store.webhooks import Webhooks
 
 if TYPE_CHECKING:
@@ -219,14 +220,14 @@ async def poll_steps(context: Context) -> AsyncIterator[PollSteps]:
     # Here, because the HTTP client would slow every command's start.
     from worker.core.schedule import PollPolicy  # noqa: PLC0415
     from worker.decode.sandbox import Sandbox  # noqa: PLC0415
-    from worker.fetch.client import Fetcher  # noqa: PLC0415
+    from worker.fetch.client import Fetcher, Terms  # noqa: PLC0415
     from worker.fetch.robots import Robots  # noqa: PLC0415
-    from worker.steps.pages import Pages  # noqa: PLC0415
-    from worker.steps.poll import FeedLimits, Poller  # noqa: PLC0415
+    from worker.steps.pages import ACCEPT_PAGE, Pages  # noqa: PLC0415
+    from worker.steps.poll import ACCEPT_FEED, Poller  # noqa: PLC0415
 
     s = context.settings
     sandbox = Sandbox(workers=FEED_DECODERS, cpu_s=FEED_CPU_S, memory_mb=FEED_MEMORY_MB)
-    async with Fetcher(fetch_policy(s)) as fetcher, sandbox:
+    async with Fetcher(fetch_policy(s), Turns(context.client, context.keys)) as fetcher, sandbox:
         robots = Robots(
             fetcher=fetcher,
             sandbox=sandbox,
@@ -249,7 +250,8 @@ async def poll_steps(context: Context) -> AsyncIterator[PollSteps]:
                         unconditional_interval_s=s.poll.unconditional_interval_s,
                         jitter=s.poll.jitter,
                     ),
-                    limits=FeedLimits(
+                    terms=Terms(
+                        accept=ACCEPT_FEED,
                         max_bytes=s.fetch.feed_max_bytes,
                         timeout_s=s.fetch.feed_timeout_s,
                     ),
@@ -261,8 +263,11 @@ async def poll_steps(context: Context) -> AsyncIterator[PollSteps]:
                     archive=context.archive,
                     fetcher=fetcher,
                     robots=robots,
-                    max_bytes=s.fetch.page_max_bytes,
-                    timeout_s=s.fetch.page_timeout_s,
+                    terms=Terms(
+                        accept=ACCEPT_PAGE,
+                        max_bytes=s.fetch.page_max_bytes,
+                        timeout_s=s.fetch.page_timeout_s,
+                    ),
                     attempts=s.ledger.attempts,
                     clock=context.clock,
                 ),
@@ -283,6 +288,7 @@ def fetch_policy(settings: Settings) -> "FetchPolicy":
         max_bytes=max(fetch.feed_max_bytes, fetch.page_max_bytes),
         allow_private=fetch.allow_private,
         host_gap_s=fetch.host_gap_s,
+        scope=fetch.scope,
         concurrency=fetch.concurrency,
     )
 

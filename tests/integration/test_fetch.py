@@ -12,7 +12,7 @@ from wire import FEED, Answer, Server, response
 
 from worker.errors import FetchError
 from worker.fetch.budget import HostBudget
-from worker.fetch.client import Fetcher, FetchPolicy
+from worker.fetch.client import Fetcher, FetchPolicy, Terms
 from worker.fetch.guard import PrivateAddressError
 from worker.model import Page, Validators
 
@@ -55,13 +55,8 @@ async def get(
     timeout_s: float = 10.0,
 ) -> Page:
     """Fetch with this module's usual bounds."""
-    return await fetcher.get(
-        url,
-        validators=validators,
-        max_bytes=max_bytes,
-        timeout_s=timeout_s,
-        accept="application/rss+xml",
-    )
+    terms = Terms(accept="application/rss+xml", max_bytes=max_bytes, timeout_s=timeout_s)
+    return await fetcher.get(url, terms, validators=validators)
 
 
 def fetch(answer: bytes | Answer, **bounds: float) -> Page:

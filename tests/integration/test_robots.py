@@ -25,13 +25,14 @@ from yarl import URL
 from worker.decode.sandbox import Sandbox
 from worker.errors import DecodeError, FetchError
 from worker.fetch.budget import HostBudget
-from worker.fetch.client import Fetcher, FetchPolicy
+from worker.fetch.client import Fetcher, FetchPolicy, Terms
 from worker.fetch.robots import AGAIN_S, KEEP_S, MAX_BYTES, MAX_DELAY_S, Robots
 from worker.store.ledger import FETCH, WORK
 from worker.wiring import Context, PollSteps
 
 ROBOTS = "/robots.txt"
 TEXT = {"Content-Type": "text/plain"}
+ANY_PAGE = Terms(accept="*/*", max_bytes=100_000, timeout_s=10.0)
 FORBID_A = b"User-agent: *\nDisallow: /a\n"
 
 
@@ -60,9 +61,7 @@ class Visitor:
 
     async def get(self, url: str) -> int:
         """Return the status of a page."""
-        found = await self.fetcher.get(
-            url, max_bytes=100_000, timeout_s=10.0, accept="*/*", permit=self.robots.permit
-        )
+        found = await self.fetcher.get(url, ANY_PAGE, permit=self.robots.permit)
         return found.status
 
     async def refused(self, url: str) -> FetchError:

@@ -15,7 +15,7 @@ from yarl import URL
 
 from worker.decode.sandbox import Sandbox
 from worker.errors import FetchError
-from worker.fetch.client import Fetcher, FetchPolicy
+from worker.fetch.client import Fetcher, FetchPolicy, Terms
 from worker.fetch.post import Poster
 from worker.fetch.robots import Robots
 from worker.steps.pages import ACCEPT_PAGE
@@ -139,7 +139,7 @@ Way = Callable[[World, str], Awaitable[str]]
 
 async def _get(world: World, url: str, accept: str) -> str:
     try:
-        await world.fetcher.get(url, max_bytes=10_000, timeout_s=5.0, accept=accept)
+        await world.fetcher.get(url, Terms(accept=accept, max_bytes=10_000, timeout_s=5.0))
     except FetchError as e:
         return str(e)
     return ""

@@ -1,20 +1,36 @@
 """Patience with hosts: one request in flight to each, and a gap between starts.
 
-One job: make a thousand feeds on one host as polite as one. Called by fetch/client.
+One job: make a thousand feeds on one host as polite as one, and several pollers as polite as one of
+them. Called by fetch/client.
 """
 
 import asyncio
 import math
+import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from typing import Protocol
+
+from worker.core.retry import back_offs
+from worker.errors import StoreError
 
 _SWEEP_AT = 256  # hosts remembered before the first look for idle ones
 
 
+class Turns(Protocol):
+    """What pollers agree on: who may ask a host now."""
+
+    def take(self, lane: str, token: str, *, lease_s: float) -> float:
+        """Return 0 when the turn was taken, else after how many seconds to ask again."""
+
+    def give_back(self, lane: str, token: str, *, left_s: float) -> None:
+        """Give a turn back; the next one may be taken when ``left_s`` have passed."""
+
+
 @dataclass(slots=True)
 class _Lane:
-    """What is known of one host."""
+    """What is known here of one host."""
 
     gap_s: float
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -35,11 +51,24 @@ class HostBudget:
         gap_s: float,
         clock: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]],
+        *,
+        turns: Turns | None = None,
+        lease_s: float = 0.0,
     ) -> None:
-        """Set the least gap between starts in seconds; ``clock`` must not run backwards."""
+        """Begin with no host known.
+
+        Args:
+            gap_s: the least gap between starts in seconds.
+            clock: seconds; must not run backwards.
+            sleep: waits.
+            turns: shared with other pollers; None where there are none.
+            lease_s: longer than any request: for so long a poller that died keeps its turns.
+        """
         self._gap_s = gap_s
         self._clock = clock
         self._sleep = sleep
+        self._turns = turns
+        self._lease_s = lease_s
         self._lanes: dict[str, _Lane] = {}
         self._sweep_at = _SWEEP_AT
 
@@ -65,10 +94,38 @@ class HostBudget:
                 wait = lane.free_at - self._clock()
                 if wait > 0.0:
                     await self._sleep(wait)
-                lane.started_at = self._clock()
-                yield
+                async with self._agreed(host, lane):
+                    yield
         finally:
             lane.users -= 1
+
+    @asynccontextmanager
+    async def _agreed(self, host: str, lane: _Lane) -> AsyncIterator[None]:
+        """Hold the turn that all pollers share, too."""
+        if self._turns is None:
+            lane.started_at = self._clock()
+            yield
+            return
+        token = secrets.token_hex(4)
+        await self._take(self._turns, host, token)
+        lane.started_at = self._clock()
+        try:
+            yield
+        finally:
+            left_s = lane.free_at - self._clock()
+            with suppress(StoreError):  # its lease ends by itself
+                await asyncio.to_thread(self._turns.give_back, host, token, left_s=left_s)
+
+    async def _take(self, turns: Turns, host: str, token: str) -> None:
+        waits = back_offs()
+        while True:
+            try:
+                wait_s = await asyncio.to_thread(turns.take, host, token, lease_s=self._lease_s)
+            except StoreError:
+                wait_s = next(waits)  # without Redis, nothing could be done with the answer
+            if wait_s <= 0.0:
+                return
+            await self._sleep(wait_s)
 
     def _forget_idle(self) -> None:
         """Drop hosts that nobody waits for and whose gap is over.

@@ -10,15 +10,16 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import aiohttp
 from yarl import URL
 
+from worker.core.entries import publisher
 from worker.core.redaction import public_part
 from worker.core.wishes import refusal_wait_s
 from worker.errors import FetchError
-from worker.fetch.budget import HostBudget
+from worker.fetch.budget import HostBudget, Turns
 from worker.fetch.encoding import ACCEPTED, Body
 from worker.fetch.guard import GuardedResolver, is_listed, vet_literal
 from worker.model import Page, Validators
@@ -38,6 +39,12 @@ Permit = Callable[[URL], Awaitable[float]]
 _PASSING = frozenset({408, 425, 429})  # the 4xx that time cures (RFC 9110 15.5, RFC 6585)
 
 
+# A poller that died keeps a host's turn for so much longer than any request takes; those that have
+# their turn may still wait for others to end (FetchPolicy.concurrency).
+_LEASE_MORE_S = 30.0
+Scope = Literal["host", "domain", "feed"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchPolicy:
     """What the client may do; ``get`` may ask for less."""
@@ -50,6 +57,19 @@ class FetchPolicy:
     allow_private: tuple[str, ...] = ()  # hosts, .suffixes, addresses; any port is open on them
     host_gap_s: float = 1.0
     concurrency: int = 64  # requests in flight, at most one to a host
+    scope: Scope = (
+        "host"  # what has one request in flight and a gap: host, registrable domain or feed
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What is wanted of a request, and what it may cost."""
+
+    accept: str  # the Accept header
+    max_bytes: int  # of the decoded body; the policy's limit holds too
+    timeout_s: float  # wall clock over all hops, waiting for a turn not counted
+    cut: bool = False  # take the start of a longer body instead of refusing it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +79,8 @@ class _Request:
     url: str
     headers: dict[str, str]
     max_bytes: int
-    cut: bool  # a longer body, instead of refusing it
+    cut: bool
+    feed: str
 
     @property
     def conditional(self) -> bool:
@@ -78,9 +99,16 @@ class _Redirect:
 class Fetcher:
     """An HTTP client with our rules; use it as ``async with Fetcher(policy) as fetcher``."""
 
-    def __init__(self, policy: FetchPolicy) -> None:
+    def __init__(self, policy: FetchPolicy, turns: Turns | None = None) -> None:
+        """Set what is allowed, and who else asks the same hosts; None for nobody."""
         self._policy = policy
-        self._budget = HostBudget(policy.host_gap_s, time.monotonic, asyncio.sleep)
+        self._budget = HostBudget(
+            policy.host_gap_s,
+            time.monotonic,
+            asyncio.sleep,
+            turns=turns,
+            lease_s=policy.total_timeout_s + _LEASE_MORE_S,
+        )
         self._in_flight = asyncio.Semaphore(policy.concurrency)
         self._session: aiohttp.ClientSession | None = None
 
@@ -100,47 +128,38 @@ class Fetcher:
     async def get(
         self,
         url: str,
+        terms: Terms,
         *,
         validators: Validators | None = None,
-        max_bytes: int,
-        timeout_s: float,
-        accept: str,
         permit: Permit | None = None,
+        feed: str = "",
     ) -> Page:
         """Return the response to a GET: a 2xx, or a 304 with an empty body.
 
         Args:
             url: an http(s) address without userinfo.
+            terms: what is wanted.
             validators: what an earlier response gave; echoed verbatim, or not at all.
-            max_bytes: of the decoded body; the policy's limit holds too.
-            timeout_s: wall clock over all hops, waiting for a turn not counted.
-            accept: the Accept header.
             permit: who is asked about each hop, outside the deadline; None for nobody.
+            feed: whose document or page it is, where turns are by feed.
 
         Raises:
             FetchError: no such response; ``permanent`` when asking again would be no use.
         """
-        headers = {"Accept": accept, **_conditions(validators or Validators())}
-        max_bytes = min(max_bytes, self._policy.max_bytes)
-        request = _Request(url=url, headers=headers, max_bytes=max_bytes, cut=False)
-        return await self._follow(request, timeout_s, permit)
-
-    async def get_start(self, url: str, *, max_bytes: int, timeout_s: float, accept: str) -> Page:
-        """Return the response to a GET as ``get`` does, its body cut at ``max_bytes``."""
-        headers = {"Accept": accept}
-        request = _Request(url=url, headers=headers, max_bytes=max_bytes, cut=True)
-        return await self._follow(request, timeout_s, None)
-
-    async def _follow(self, request: _Request, timeout_s: float, permit: Permit | None) -> Page:
-        """Return the page at the end of the redirects. Raises FetchError."""
-        url = request.url
-        left_s = timeout_s = min(timeout_s, self._policy.total_timeout_s)
+        request = _Request(
+            url=url,
+            headers={"Accept": terms.accept, **_conditions(validators or Validators())},
+            max_bytes=min(terms.max_bytes, self._policy.max_bytes),
+            cut=terms.cut,
+            feed=feed,
+        )
+        left_s = timeout_s = min(terms.timeout_s, self._policy.total_timeout_s)
         target = self._vetted(url, url)
         moved_to, permanent = "", True
         for _ in range(MAX_REDIRECTS + 1):
             wish_s = await permit(target) if permit else None
             # Each hop takes its own turn: holding one host while waiting for another can deadlock.
-            async with self._budget.slot(target.host or "", wish_s), self._in_flight:
+            async with self._budget.slot(self._lane(target, request), wish_s), self._in_flight:
                 started = time.monotonic()
                 try:
                     answer = await asyncio.wait_for(self._hop(target, request), left_s)
@@ -154,6 +173,13 @@ class Fetcher:
             if permanent:
                 moved_to = str(target)
         raise FetchError(f"{public_part(url)}: more than {MAX_REDIRECTS} redirects", permanent=True)
+
+    def _lane(self, target: URL, request: _Request) -> str:
+        """Return the name of what a request shares its turn with."""
+        if self._policy.scope == "feed" and request.feed:
+            return request.feed
+        host = target.host or ""
+        return publisher(str(target)) if self._policy.scope == "domain" else host
 
     async def _hop(self, target: URL, request: _Request) -> Page | _Redirect:
         """Return the page that one address answers with, or where it sends on."""

@@ -16,7 +16,7 @@ from worker.core.redaction import public_part
 from worker.core.retry import LONGEST_WISH_S
 from worker.decode.sandbox import Sandbox
 from worker.errors import DecodeError, FetchError
-from worker.fetch.client import Fetcher
+from worker.fetch.client import Fetcher, Terms
 from worker.model import Ruling
 
 MAX_BYTES = 512 * 1024  # RFC 9309 2.5 asks for at least 500 KiB
@@ -68,7 +68,7 @@ class Robots:
         self._fetcher = fetcher
         self._sandbox = sandbox
         self._token = token
-        self._timeout_s = timeout_s
+        self._terms = Terms(accept=_ACCEPT, max_bytes=MAX_BYTES, timeout_s=timeout_s, cut=True)
         self._clock = clock
         self._sites: dict[URL, _Site] = {}
 
@@ -105,12 +105,7 @@ class Robots:
         """Ask an origin for its file; whatever comes of it is known then for a while."""
         file, refusal, keep_s = b"", "", KEEP_S
         try:
-            page = await self._fetcher.get_start(
-                str(origin / "robots.txt"),
-                max_bytes=MAX_BYTES,
-                timeout_s=self._timeout_s,
-                accept=_ACCEPT,
-            )
+            page = await self._fetcher.get(str(origin / "robots.txt"), self._terms)
             file = _whole_lines(page.body)
         except FetchError as e:
             # 4xx: there is no file (2.3.1.3). Those that pass, 429 first of all, are no such answer:

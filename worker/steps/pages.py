@@ -9,7 +9,7 @@ import structlog
 from worker.archive.warc import Archive
 from worker.core.retry import retry_at
 from worker.errors import ArchiveError, FetchError
-from worker.fetch.client import Fetcher
+from worker.fetch.client import Fetcher, Terms
 from worker.fetch.robots import Robots
 from worker.model import EntryId
 from worker.store.ledger import FETCH, Ledger, Started
@@ -27,8 +27,7 @@ class Pages:
     archive: Archive
     fetcher: Fetcher
     robots: Robots
-    max_bytes: int
-    timeout_s: float
+    terms: Terms
     attempts: int  # after the last one the feed's own text has to do
     clock: Callable[[], float]
 
@@ -46,10 +45,9 @@ class Pages:
             try:
                 page = await self.fetcher.get(
                     started.entry.url,
-                    max_bytes=self.max_bytes,
-                    timeout_s=self.timeout_s,
-                    accept=ACCEPT_PAGE,
+                    self.terms,
                     permit=self.robots.permit,
+                    feed=started.entry.feed_id,
                 )
                 place = await asyncio.to_thread(self.archive.append, page, started.entry)
             except (FetchError, ArchiveError) as e:

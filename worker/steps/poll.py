@@ -19,7 +19,7 @@ from worker.core.schedule import Plan, PollPolicy, next_poll, standing_of
 from worker.core.wishes import server_wish
 from worker.decode.sandbox import Sandbox
 from worker.errors import ArchiveError, DecodeError, FetchError, StoreError
-from worker.fetch.client import Fetcher
+from worker.fetch.client import Fetcher, Terms
 from worker.model import Entry, EntryId, Feed, FeedId, Page, Validators, Why, Wish
 from worker.store.feeds import Feeds, Lease, poll_fields
 from worker.store.ledger import FeedClaim, Ledger
@@ -38,14 +38,6 @@ CLAIM_WITHIN_S = 120.0  # a response that Redis does not take for longer is aske
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FeedLimits:
-    """What one feed response may cost."""
-
-    max_bytes: int
-    timeout_s: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Poller:
     """Polls feeds of one namespace."""
 
@@ -55,7 +47,7 @@ class Poller:
     fetcher: Fetcher
     sandbox: Sandbox
     policy: PollPolicy
-    limits: FeedLimits
+    terms: Terms
     clock: Callable[[], float]
     draw: Callable[[], float]  # a number in [0, 1), for the jitter
 
@@ -77,7 +69,7 @@ class Poller:
 
     async def _poll(self, lease: Lease, feed: Feed, url: str) -> tuple[EntryId, ...]:
         try:
-            page = await self._ask(url, feed.validators)
+            page = await self._ask(feed, url)
             seen = answered(feed, url, page.moved_to, self.clock())
             act = self._unchanged if page.status == NOT_MODIFIED else self._changed
             new = await act(lease, seen, page)
@@ -96,23 +88,15 @@ class Poller:
         log.info("feed_left_to", other=other.feed_id)
         return await self._claim(lease, left, None, wish=Wish(seconds=PROBATION_S, why=Why.MOVED))
 
-    async def _ask(self, url: str, validators: Validators) -> Page:
+    async def _ask(self, feed: Feed, url: str) -> Page:
         """Return what a server says of a feed; a 304 only where it is about what we have."""
-        page = await self._get(url, validators)
-        if page.status == NOT_MODIFIED and validators.url not in ("", page.final_url):
+        ask = partial(self.fetcher.get, url, self.terms, feed=feed.feed_id)
+        page = await ask(validators=feed.validators)
+        if page.status == NOT_MODIFIED and feed.validators.url not in ("", page.final_url):
             # Tags and dates are those of one address (RFC 9110 section 8.8): when a redirect leads
             # elsewhere than before, what is there may be older than our date and new to us.
-            page = await self._get(url, Validators())
+            page = await ask()
         return page
-
-    async def _get(self, url: str, validators: Validators) -> Page:
-        return await self.fetcher.get(
-            url,
-            validators=validators,
-            max_bytes=self.limits.max_bytes,
-            timeout_s=self.limits.timeout_s,
-            accept=ACCEPT_FEED,
-        )
 
     async def _changed(self, lease: Lease, feed: Feed, page: Page) -> tuple[EntryId, ...]:
         parsed = await self.sandbox.parse_feed(

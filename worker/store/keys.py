@@ -14,6 +14,7 @@ explains why attach and settle are therefore two idempotent scripts and not one.
 | {ns}:followed                 | string | there: the list of feeds on disk was written from here   | as the namespace      |
 | {ns}:feed:<id>                | hash   | address, title, validators, wishes, rhythm, health, lease | until removed         |
 | {ns}:moved                    | hash   | id of the address a feed moved to -> the feed's id       | until removed         |
+| {ns}:turn:<host>              | string | who asks the host now; empty until its gap is over       | seconds               |
 | {ns}:listed:<id>              | set    | entry ids of the feed's last full response               | until removed         |
 | {ns}:pending                  | zset   | entry id -> end of its lease                             | until settled         |
 | {ns}:entry:<id>               | hash   | the ledger entry, its stage, attempts and outcome        | retention once settled|
@@ -145,6 +146,10 @@ class Keys:
     def listed(self, feed_id: FeedId) -> str:
         """Return the key of the entry ids that the feed listed last."""
         return self._ns(f"listed:{feed_id}")
+
+    def turn(self, lane: str) -> str:
+        """Return the key of whose turn it is at a host."""
+        return self._ns(f"turn:{lane}")
 
     def lines(self, source: str) -> str:
         """Return the key of a publisher's newest lines."""
