@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import time
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -9,7 +10,7 @@ import pytest
 from conftest import until
 
 from worker.errors import FetchError, StoreError
-from worker.fetch.budget import HostBudget
+from worker.fetch.budget import LEASE_S, HostBudget
 from worker.fetch.client import Fetcher, FetchPolicy, Scope, Terms
 from worker.store.turns import LOOK_S, Turns
 from worker.wiring import Context
@@ -81,6 +82,35 @@ def test_turn_when_its_holder_died_then_is_free_when_its_lease_ends(turns: Turns
     assert turns.take(HOST, "c", lease_s=60.0) == LOOK_S
 
 
+def test_turn_when_its_holder_asks_again_then_is_kept_for_longer(
+    turns: Turns, context: Context
+) -> None:
+    """A request that takes long keeps its turn for as long as its poller lives."""
+    assert turns.take(HOST, "a", lease_s=1.0) == 0.0
+    assert turns.take(HOST, "a", lease_s=60.0) == 0.0
+    assert context.client.pttl(context.keys.turn(HOST)) > 30_000
+    assert turns.take(HOST, "b", lease_s=60.0) == LOOK_S
+
+
+def test_slot_when_its_request_takes_long_then_keeps_its_turn(
+    turns: Turns, context: Context
+) -> None:
+    """The lease is renewed while the request is under way."""
+
+    async def run() -> None:
+        budget = HostBudget(0.0, time.monotonic, asyncio.sleep, turns=turns)
+        key, lease_ms = context.keys.turn(HOST), LEASE_S * 1_000
+        async with budget.slot(HOST):
+            least = context.client.pttl(key)
+            while (left := context.client.pttl(key)) <= least:  # it only falls until it is renewed
+                least = left
+                await asyncio.sleep(0.01)
+            assert 0 < least < left <= lease_ms
+        assert not context.client.exists(key)
+
+    asyncio.run(run())
+
+
 def test_pollers_when_they_ask_one_host_then_one_at_a_time_with_gaps(turns: Turns) -> None:
     """Two budgets in two pollers hand out what one would."""
 
@@ -98,9 +128,7 @@ def test_pollers_when_they_ask_one_host_then_one_at_a_time_with_gaps(turns: Turn
                 await asyncio.sleep(0)
                 inside -= 1
 
-        budgets = [
-            HostBudget(gap_s, loop.time, asyncio.sleep, turns=turns, lease_s=60.0) for _ in "ab"
-        ]
+        budgets = [HostBudget(gap_s, loop.time, asyncio.sleep, turns=turns) for _ in "ab"]
         await asyncio.gather(*(ask(budget) for budget in budgets for _ in range(4)))
         apart = [after - before for before, after in pairwise(starts)]
         assert len(apart) == 7
@@ -119,7 +147,7 @@ def test_slot_when_redis_is_away_then_waits_for_it_and_gives_nothing_up() -> Non
             slept.append(seconds)
 
         agreed = Agreed(failures=3)
-        budget = HostBudget(0.0, lambda: 0.0, sleep, turns=agreed, lease_s=1.0)
+        budget = HostBudget(0.0, lambda: 0.0, sleep, turns=agreed)
         async with budget.slot(HOST):
             assert (agreed.lanes, len(slept)) == ([HOST], 3)
             agreed.failures = 1

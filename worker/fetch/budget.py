@@ -16,13 +16,16 @@ from worker.core.retry import back_offs
 from worker.errors import StoreError
 
 _SWEEP_AT = 256  # hosts remembered before the first look for idle ones
+# A poller that died keeps its turns for so long, about what it takes to start it anew; one that lives
+# renews them thrice as often.
+LEASE_S = 3.0
 
 
 class Turns(Protocol):
     """What pollers agree on: who may ask a host now."""
 
     def take(self, lane: str, token: str, *, lease_s: float) -> float:
-        """Return 0 when the turn was taken, else after how many seconds to ask again."""
+        """Return 0 when the turn was taken or kept, else after how many seconds to ask again."""
 
     def give_back(self, lane: str, token: str, *, left_s: float) -> None:
         """Give a turn back; the next one may be taken when ``left_s`` have passed."""
@@ -53,7 +56,6 @@ class HostBudget:
         sleep: Callable[[float], Awaitable[None]],
         *,
         turns: Turns | None = None,
-        lease_s: float = 0.0,
     ) -> None:
         """Begin with no host known.
 
@@ -62,13 +64,11 @@ class HostBudget:
             clock: seconds; must not run backwards.
             sleep: waits.
             turns: shared with other pollers; None where there are none.
-            lease_s: longer than any request: for so long a poller that died keeps its turns.
         """
         self._gap_s = gap_s
         self._clock = clock
         self._sleep = sleep
         self._turns = turns
-        self._lease_s = lease_s
         self._lanes: dict[str, _Lane] = {}
         self._sweep_at = _SWEEP_AT
 
@@ -109,9 +109,13 @@ class HostBudget:
         token = secrets.token_hex(4)
         await self._take(self._turns, host, token)
         lane.started_at = self._clock()
+        done = asyncio.Event()
+        keeping = asyncio.create_task(_keep(self._turns, host, token, done))
         try:
             yield
         finally:
+            done.set()
+            await keeping  # what it asks for last must not come behind the giving back
             left_s = lane.free_at - self._clock()
             with suppress(StoreError):  # its lease ends by itself
                 await asyncio.to_thread(self._turns.give_back, host, token, left_s=left_s)
@@ -120,7 +124,7 @@ class HostBudget:
         waits = back_offs()
         while True:
             try:
-                wait_s = await asyncio.to_thread(turns.take, host, token, lease_s=self._lease_s)
+                wait_s = await asyncio.to_thread(turns.take, host, token, lease_s=LEASE_S)
             except StoreError:
                 wait_s = next(waits)  # without Redis, nothing could be done with the answer
             if wait_s <= 0.0:
@@ -139,3 +143,13 @@ class HostBudget:
             host: lane for host, lane in self._lanes.items() if lane.users or lane.free_at > now
         }
         self._sweep_at = max(_SWEEP_AT, 2 * len(self._lanes))
+
+
+async def _keep(turns: Turns, host: str, token: str, done: asyncio.Event) -> None:
+    """Keep a turn while its request is under way; who took it after a lost lease has it."""
+    while True:
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(done.wait(), LEASE_S / 3)
+            return
+        with suppress(StoreError):
+            await asyncio.to_thread(turns.take, host, token, lease_s=LEASE_S)

@@ -39,9 +39,6 @@ Permit = Callable[[URL], Awaitable[float]]
 _PASSING = frozenset({408, 425, 429})  # the 4xx that time cures (RFC 9110 15.5, RFC 6585)
 
 
-# A poller that died keeps a host's turn for so much longer than any request takes; those that have
-# their turn may still wait for others to end (FetchPolicy.concurrency).
-_LEASE_MORE_S = 30.0
 Scope = Literal["host", "domain", "feed"]
 
 
@@ -102,13 +99,7 @@ class Fetcher:
     def __init__(self, policy: FetchPolicy, turns: Turns | None = None) -> None:
         """Set what is allowed, and who else asks the same hosts; None for nobody."""
         self._policy = policy
-        self._budget = HostBudget(
-            policy.host_gap_s,
-            time.monotonic,
-            asyncio.sleep,
-            turns=turns,
-            lease_s=policy.total_timeout_s + _LEASE_MORE_S,
-        )
+        self._budget = HostBudget(policy.host_gap_s, time.monotonic, asyncio.sleep, turns=turns)
         self._in_flight = asyncio.Semaphore(policy.concurrency)
         self._session: aiohttp.ClientSession | None = None
 

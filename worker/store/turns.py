@@ -25,10 +25,12 @@ class Turns:
     def take(self, lane: str, token: str, *, lease_s: float) -> float:
         """Return 0 when the turn was taken, else after how many seconds to ask again.
 
+        Who has it keeps it so, for ``lease_s`` from now on.
+
         Args:
             lane: the host, or whatever shares a turn.
-            token: proves the turn when it is given back; another one for each request.
-            lease_s: how long a holder that died keeps it; no request may take longer.
+            token: proves the turn; another one for each request.
+            lease_s: how long a holder that died keeps it.
 
         Raises:
             StoreError: Redis did not answer.
