@@ -161,6 +161,7 @@ def test_feeds_why_says_when_one_is_polled_next_and_what_decided_that(
         Why.SKIPPED: "skipHours",
         Why.FAILURES: "back-off after 3 failures in a row",
         Why.UNCONDITIONAL: "neither ETag nor Last-Modified",
+        Why.MOVED: "the address of feed 0123456789ab, which is polled instead",
         Why.GONE: "never",
     }
     assert set(words) == set(Why)
@@ -169,10 +170,11 @@ def test_feeds_why_says_when_one_is_polled_next_and_what_decided_that(
         feed = _polled(
             context, f"https://{why.value}.example/feed?token=hunter2", why=why, wishes=wishes,
             rhythm=rhythm, failures=3, gone=why is Why.GONE,
+            same_as="0123456789ab" if why is Why.MOVED else "",
         )  # fmt: skip
         shown = run("feeds", "why", feed.feed_id).stdout
         assert word in " ".join(shown.split())
-        assert ("in 2 h" in shown) is (why is not Why.GONE)
+        assert ("in 2 h" in shown) is (why not in {Why.GONE, Why.MOVED})
         assert "hunter2" not in shown
     follow(context, "https://new.example/feed")
     assert "not polled yet" in run("feeds", "why", "https://new.example/feed").stdout

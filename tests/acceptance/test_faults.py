@@ -16,6 +16,7 @@ from outlet import PAGE, QUAKE, Site
 from program import QUICK, ask, environment, furnish, role
 from servers import OwnServer, own_server
 
+from worker.core.entries import feed_id
 from worker.embedded import EmbeddedRedis
 
 SECRET = "hunter2"  # the password that no message may show
@@ -80,11 +81,11 @@ def test_poll_when_redis_leaves_and_comes_back_then_goes_on(home: Path, folder: 
     with role(home, server.url, "poll") as process:
         with server:
             ask(home, "feeds", "add", "http://127.0.0.1:9/one", env=environment(server.url))
-            until(lambda: "127.0.0.1:9/one" in _log(home), timeout_s=30)
+            until(lambda: feed_id("http://127.0.0.1:9/one") in _log(home), timeout_s=30)
         until(lambda: "redis_failed" in _log(home))
         with EmbeddedRedis(folder):
             ask(home, "feeds", "add", "http://127.0.0.1:9/two", env=environment(server.url))
-            until(lambda: "127.0.0.1:9/two" in _log(home), timeout_s=30)
+            until(lambda: feed_id("http://127.0.0.1:9/two") in _log(home), timeout_s=30)
             process.send_signal(signal.SIGTERM)
             assert process.wait(timeout=10) == 0
     assert "Traceback" not in _log(home)

@@ -219,7 +219,7 @@ def _as_json(feed: Feed, poll: PollSettings) -> dict[str, object]:
 
 def _print_why(feed: Feed, now: float, poll: PollSettings) -> None:
     next_poll = _next_poll(feed, now)
-    if not feed.gone and feed.next_poll_at > now:
+    if not (feed.gone or feed.same_as) and feed.next_poll_at > now:
         next_poll = f"{clock(feed.next_poll_at)} ({next_poll})"
     given = {"ETag": feed.validators.etag, "Last-Modified": feed.validators.last_modified}
     out.print(
