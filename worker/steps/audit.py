@@ -15,7 +15,7 @@ import numpy as np
 from worker.model import Outcome
 from worker.steps.flaws import told
 from worker.store.census import SETTLED, Attached, Flaw, LedgerCensus, Trace
-from worker.store.index import SLACK_S
+from worker.store.index import slack_s
 from worker.store.index_census import IndexCensus
 from worker.store.ledger import Ledger
 from worker.store.stories import Stories
@@ -174,9 +174,10 @@ class _Round:
         Both live equally long, the article from its attach and the entry from its settling: at once
         after that, or where the worker died in between ('known'), at any time after the claim.
         """
+        retention_s = self._census.retention_s
         if trace.reason == "known":
-            return trace.seen_at < self._census.clock() - self._census.retention_s + SLACK_S
-        return 0 <= trace.left_s <= SLACK_S
+            return trace.seen_at < self._census.clock() - retention_s + slack_s(retention_s)
+        return 0 <= trace.left_s <= slack_s(retention_s)
 
     def _of_waiting(self) -> Iterator[Flaw]:
         if self._census.ledger.is_live:

@@ -55,7 +55,9 @@ DF_PARTS = 2
 # A worker reads the stream's document frequencies (512 KiB a half) again after so many
 # attaches at most, and in a young index after every 32nd part of it: they move slowly later on.
 FREQUENCIES_EVERY = 256
-SLACK_S = 3_600
+# What Redis keeps longer than anybody may look at it: an hour, so that clocks do not matter, and less
+# where what is kept lives for hours or minutes itself, so that it does not outlive that many times.
+_SLACK_S, _SLACK_SHARE = 3_600, 1 / 8
 
 OPENS = 0  # the version of a story that is not there yet
 ANY_VERSION = -1  # a reprint joins its original's story however that has changed
@@ -202,7 +204,7 @@ class Index:
                 "copy_of": membership.copy_of or "",
                 "text": text_record(article, sketch),
                 "today": _today(now, self._params),
-                "index_ttl": int(self._params.window_s) + SLACK_S,
+                "index_ttl": int(self._params.window_s) + slack_s(self._params.window_s),
                 "df_part": df_part,
                 "df_ttl": self._df_ttl(df_part, now),
                 "cap": self._params.bucket_cap,
@@ -313,7 +315,13 @@ class Index:
     def _df_ttl(self, part: int, now: float) -> int:
         """Return after how many seconds nobody can look at a part any more."""
         length = self._params.window_s / DF_PARTS
-        return int((part + 1) * length + self._params.window_s - now) + SLACK_S
+        left_s = int((part + 1) * length + self._params.window_s - now)
+        return left_s + slack_s(self._params.window_s)
+
+
+def slack_s(kept_s: float) -> int:
+    """Return how much longer Redis keeps what is to be kept for so long."""
+    return int(min(_SLACK_S, kept_s * _SLACK_SHARE))
 
 
 def stamp(now: float, params: IndexParams) -> int:

@@ -11,7 +11,7 @@ import redis
 from worker.model import IndexParams
 from worker.store.census import Flaw
 from worker.store.client import store_errors
-from worker.store.index import AGES, SLACK_S, stamp
+from worker.store.index import AGES, slack_s, stamp
 from worker.store.keys import Keys
 from worker.store.packed import TEXT_WIDTH
 from worker.store.scripts import Scripts
@@ -65,7 +65,8 @@ class IndexCensus:
             pipe.pttl(prefix + level)
             newest, left_ms = pipe.execute()
         last = newest[0][1] if newest else 0.0
-        since = max(0.0, int(self._params.window_s) + SLACK_S - left_ms / 1_000)
+        ttl = int(self._params.window_s) + slack_s(self._params.window_s)
+        since = max(0.0, ttl - left_ms / 1_000)
         return stamp(last + since, self._params) % 2**16
 
     def _pages(self, key: str) -> Iterator[dict[bytes, bytes]]:

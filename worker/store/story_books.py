@@ -16,7 +16,7 @@ from worker.errors import StoreError
 from worker.model import ArticleId, StoryId
 from worker.store.census import Flaw
 from worker.store.client import store_errors
-from worker.store.index import SLACK_S
+from worker.store.index import slack_s
 from worker.store.keys import Keys, story_lang
 from worker.store.packed import ArticleRecord, StoryRecord, merged_into
 from worker.store.scripts import Scripts
@@ -111,7 +111,7 @@ class StoryBooks:
         key = self._keys.lang_prefix(lang) + "stories"
         newest = self._client.zrange(key, -1, -1, withscores=True)
         now: float = max([self._clock(), *(score for _, score in newest)])
-        return now - self._retention_s + SLACK_S
+        return now - self._retention_s + slack_s(self._retention_s)
 
     def _confirmed(self, story_id: StoryId, since: float, *, mend: bool) -> list[Flaw]:
         """Return what is wrong with a story that did not change while it was read."""

@@ -8,7 +8,7 @@ import redis
 from worker.model import StoryId
 from worker.store.census import STEP, Attached, Flaw
 from worker.store.client import store_errors
-from worker.store.index import SLACK_S
+from worker.store.index import slack_s
 from worker.store.keys import Keys, is_story_id, story_lang
 from worker.store.packed import merged_into
 from worker.store.scripts import Scripts
@@ -95,7 +95,7 @@ class StoryCensus:
                 "ids": ids,
                 "mend": mend,
                 "ttl": self._retention_s,
-                "slack": SLACK_S,
+                "slack": slack_s(self._retention_s),
             },
         )
         found = [Flaw(kind=kind.decode(), subject=i.decode(), mended=mend) for kind, i in flaws]
