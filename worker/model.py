@@ -8,13 +8,17 @@ a set of articles about one event.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import NewType
+from typing import Literal, NewType
 
 FeedId = NewType("FeedId", str)
 EntryId = NewType("EntryId", str)
 ArticleId = NewType("ArticleId", str)
 StoryId = NewType("StoryId", str)
 WebhookId = NewType("WebhookId", str)
+
+
+# What has one request in flight and a gap between requests: a host, a registrable domain or a feed.
+Scope = Literal["host", "domain", "feed"]
 
 
 class Outcome(str, Enum):

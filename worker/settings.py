@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from worker.errors import ConfigError
-from worker.model import IndexParams, MatchPolicy
+from worker.model import IndexParams, MatchPolicy, Scope
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -78,7 +78,7 @@ class FetchSettings(Section):
     feed_max_bytes: Annotated[int, Field(ge=1_024)] = 10 * 2**20
     page_max_bytes: Annotated[int, Field(ge=1_024)] = 5 * 2**20
     host_gap_s: Annotated[float, Field(ge=0)] = 1.0
-    scope: Literal["host", "domain", "feed"] = "host"
+    scope: Scope = "host"
     concurrency: Annotated[int, Field(ge=1, le=1_000)] = 64
     allow_private: tuple[str, ...] = ()
 

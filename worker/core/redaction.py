@@ -7,7 +7,8 @@ nothing tells such a key from a word. Called by all that logs, or keeps a messag
 import re
 from urllib.parse import urlsplit
 
-_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*:/[^\s\"'<>]+", re.IGNORECASE)
+# A scheme that may be of any length would be looked for anew from each letter of a long word.
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]{0,30}:/[^\s\"'<>]+", re.IGNORECASE)
 
 
 def public_part(url: str) -> str:

@@ -6,13 +6,12 @@ command line.
 
 from dataclasses import dataclass, field
 
-from worker.core.rhythm import own_wait_s
+from worker.core.rhythm import HOUR_S, own_wait_s
 from worker.core.wishes import first_allowed
 from worker.model import Feed, FeedWishes, Why, Wish
 
 # 2**16 base intervals are years: past every max_interval_s, and far from overflowing a float.
 _MAX_DOUBLINGS = 16
-_HOUR_S = 3_600.0
 # Feeds of one reader may all come at once when he adds them: he waits for them, and each host waits its
 # turn anyhow. A list that is longer makes no hour busier than any other.
 FEW = 256
@@ -90,7 +89,7 @@ def next_poll(now: float, policy: PollPolicy, standing: Standing, *, draw: float
     at = now + max(longest.seconds, policy.min_interval_s) * (1.0 + policy.jitter * draw)
     allowed = first_allowed(at, standing.feed)
     if allowed > at:
-        return Plan(at=allowed + _HOUR_S * draw, why=Why.SKIPPED)  # not all at the full hour
+        return Plan(at=allowed + HOUR_S * draw, why=Why.SKIPPED)  # not all at the full hour
     return Plan(at=at, why=longest.why)
 
 

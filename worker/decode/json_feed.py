@@ -12,6 +12,7 @@ from worker.decode.values import (
     MAX_SUMMARY_CHARS,
     MAX_TITLE_CHARS,
     clean,
+    lines,
     plain_text,
     rfc3339,
     web_address,
@@ -73,8 +74,7 @@ def _published_at(item: dict[str, Any]) -> float | None:
 
 def _plain(text: str) -> str:
     """Return a text that is no markup: "<" and "&" in it are what they look like."""
-    lines = (" ".join(line.split()) for line in clean(text[:MAX_SUMMARY_CHARS]).splitlines())
-    return "\n".join(line for line in lines if line)
+    return "\n".join(lines(clean(text[:MAX_SUMMARY_CHARS])))
 
 
 def _text(item: dict[str, Any], name: str) -> str:

@@ -4,7 +4,7 @@ One job: strangers' strings in, short and clean ones out. Called by the decoders
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timezone
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -43,8 +43,13 @@ def plain_text(value: Any, limit: int, *, one_line: bool = False) -> str:
     text = clean(str(value or "")[:MAX_MARKUP_CHARS])
     if "<" in text or "&" in text:
         text = clean(_without_tags(text))
-    lines = (" ".join(line.split()) for line in text.splitlines())
-    return (" " if one_line else "\n").join(line for line in lines if line)[:limit].strip()
+    return (" " if one_line else "\n").join(lines(text))[:limit].strip()
+
+
+def lines(text: str) -> Iterator[str]:
+    """Yield the lines of a text that have something in them, white space made one blank."""
+    squeezed = (" ".join(line.split()) for line in text.splitlines())
+    return (line for line in squeezed if line)
 
 
 def _without_tags(markup: str) -> str:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import aiohttp
 from yarl import URL
@@ -22,7 +22,7 @@ from worker.errors import FetchError
 from worker.fetch.budget import HostBudget, Turns
 from worker.fetch.encoding import ACCEPTED, Body
 from worker.fetch.guard import GuardedResolver, is_listed, vet_literal
-from worker.model import Page, Validators
+from worker.model import Page, Scope, Validators
 
 if TYPE_CHECKING:
     from typing_extensions import Self  # in typing since Python 3.11
@@ -39,9 +39,6 @@ Permit = Callable[[URL], Awaitable[float]]
 _PASSING = frozenset({408, 425, 429})  # the 4xx that time cures (RFC 9110 15.5, RFC 6585)
 
 
-Scope = Literal["host", "domain", "feed"]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchPolicy:
     """What the client may do; ``get`` may ask for less."""
@@ -54,9 +51,7 @@ class FetchPolicy:
     allow_private: tuple[str, ...] = ()  # hosts, .suffixes, addresses; any port is open on them
     host_gap_s: float = 1.0
     concurrency: int = 64  # requests in flight, at most one to a host
-    scope: Scope = (
-        "host"  # what has one request in flight and a gap: host, registrable domain or feed
-    )
+    scope: Scope = "host"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,9 +70,7 @@ class _Request:
 
     url: str
     headers: dict[str, str]
-    max_bytes: int
-    cut: bool
-    feed: str
+    terms: Terms
 
     @property
     def conditional(self) -> bool:
@@ -140,9 +133,7 @@ class Fetcher:
         request = _Request(
             url=url,
             headers={"Accept": terms.accept, **_conditions(validators or Validators())},
-            max_bytes=min(terms.max_bytes, self._policy.max_bytes),
-            cut=terms.cut,
-            feed=feed,
+            terms=replace(terms, max_bytes=min(terms.max_bytes, self._policy.max_bytes)),
         )
         left_s = timeout_s = min(terms.timeout_s, self._policy.total_timeout_s)
         target = self._vetted(url, url)
@@ -150,7 +141,7 @@ class Fetcher:
         for _ in range(MAX_REDIRECTS + 1):
             wish_s = await permit(target) if permit else None
             # Each hop takes its own turn: holding one host while waiting for another can deadlock.
-            async with self._budget.slot(self._lane(target, request), wish_s), self._in_flight:
+            async with self._budget.slot(self._lane(target, feed), wish_s), self._in_flight:
                 started = time.monotonic()
                 try:
                     answer = await asyncio.wait_for(self._hop(target, request), left_s)
@@ -165,12 +156,11 @@ class Fetcher:
                 moved_to = str(target)
         raise FetchError(f"{public_part(url)}: more than {MAX_REDIRECTS} redirects", permanent=True)
 
-    def _lane(self, target: URL, request: _Request) -> str:
+    def _lane(self, target: URL, feed: str) -> str:
         """Return the name of what a request shares its turn with."""
-        if self._policy.scope == "feed" and request.feed:
-            return request.feed
-        host = target.host or ""
-        return publisher(str(target)) if self._policy.scope == "domain" else host
+        if self._policy.scope == "feed" and feed:
+            return feed
+        return publisher(str(target)) if self._policy.scope == "domain" else target.host or ""
 
     async def _hop(self, target: URL, request: _Request) -> Page | _Redirect:
         """Return the page that one address answers with, or where it sends on."""
@@ -191,7 +181,7 @@ class Fetcher:
             now = time.time()
             wait_s = refusal_wait_s(headers, now, status=response.status)
             _refuse_status(target, response.status, wait_s, request)
-            body = b"" if response.status == 304 else await _body(response, request)
+            body = b"" if response.status == 304 else await _body(response, request.terms)
         return Page(
             url=request.url,
             final_url=str(target),
@@ -279,11 +269,11 @@ def _refuse_status(target: URL, status: int, retry_s: float | None, request: _Re
     )
 
 
-async def _body(response: aiohttp.ClientResponse, request: _Request) -> bytes:
+async def _body(response: aiohttp.ClientResponse, terms: Terms) -> bytes:
     """Return the decoded body. Raises FetchError when it is torn, a bomb or larger than allowed."""
     try:
         encoding = response.headers.get("Content-Encoding", "")
-        body = Body(encoding, request.max_bytes, cut=request.cut)
+        body = Body(encoding, terms.max_bytes, cut=terms.cut)
         async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
             body.feed(chunk)
             if body.is_full:

@@ -10,6 +10,7 @@
 -- return   the ids that are new, in order
 --
 -- Twice: the second call finds every entry known and returns none; reconcile then finds them.
+--@include leave
 local a = cmsgpack.unpack(ARGV[1])
 local new = {}
 for i, entry in ipairs(a.entries) do
@@ -40,10 +41,7 @@ redis.call('ZADD', KEYS[3], a.next_poll_at, a.feed_id)
 if a.url == '' or a.url == redis.call('HGET', KEYS[4], 'url') then return new end
 local here = redis.call('HGET', KEYS[6], a.address) or a.address
 if here ~= a.feed_id and redis.call('ZSCORE', KEYS[3], here) then return new end
-local before = redis.call('HGET', KEYS[4], 'address')
-if before and redis.call('HGET', KEYS[6], before) == a.feed_id then
-  redis.call('HDEL', KEYS[6], before)
-end
+leave(KEYS[4], KEYS[6], a.feed_id)
 redis.call('HSET', KEYS[4], 'url', a.url, 'address', a.address)
 redis.call('HSET', KEYS[6], a.address, a.feed_id)
 return new

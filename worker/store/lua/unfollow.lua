@@ -3,10 +3,8 @@
 -- KEYS[1] {ns}:feeds  KEYS[2] {ns}:feed:<id>  KEYS[3] {ns}:moved  KEYS[4] {ns}:listed:<id>
 -- ARGV[1] map: feed_id
 -- return  1 when it was followed, else 0
+--@include leave
 local a = cmsgpack.unpack(ARGV[1])
-local address = redis.call('HGET', KEYS[2], 'address')
-if address and redis.call('HGET', KEYS[3], address) == a.feed_id then
-  redis.call('HDEL', KEYS[3], address)
-end
+leave(KEYS[2], KEYS[3], a.feed_id)
 redis.call('DEL', KEYS[2], KEYS[4])
 return redis.call('ZREM', KEYS[1], a.feed_id)
