@@ -27,6 +27,15 @@ SHARED = ROOT.parent / "shared"
 SERVERS = {"embedded": server_program(), "system": shutil.which("redis-server") or ""}
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name a parameter of bytes by its argument.
+
+    A packed body holds the second it was made in, and every process of a run must give a test the
+    same name.
+    """
+    return argname if isinstance(val, bytes) else None
+
+
 def until(condition: Callable[[], object], timeout_s: float = 20.0) -> None:
     """Wait for a condition; fail when it does not come true in time."""
     deadline = time.monotonic() + timeout_s
