@@ -151,9 +151,10 @@ class PollLoop:
         free = min(MOST_FEEDS - len(self._polling), DUE_AT_ONCE)
         if self._paused != "" or free <= 0 or len(self._pages) >= MOST_PAGES:
             return
-        lease_s = self.context.settings.ledger.lease_s
+        now, lease_s = self.context.clock(), self.context.settings.ledger.lease_s
+        await asyncio.to_thread(self.steps.catch_up.run, now=now)
         leases = await asyncio.to_thread(
-            self.context.feeds.due, now=self.context.clock(), lease_s=lease_s, limit=free
+            self.context.feeds.due, now=now, lease_s=lease_s, limit=free
         )
         for lease in leases:
             self._polling.add(lease)

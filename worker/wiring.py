@@ -45,6 +45,7 @@ from worker.store.webhooks import Webhooks
 
 if TYPE_CHECKING:
     from worker.fetch.client import FetchPolicy
+    from worker.steps.catch_up import CatchUp
     from worker.steps.deliver import Deliverer
     from worker.steps.pages import Pages
     from worker.steps.poll import Poller
@@ -210,6 +211,7 @@ class Context:
 class PollSteps:
     """What the poll role runs."""
 
+    catch_up: "CatchUp"
     poller: "Poller"
     pages: "Pages"
 
@@ -222,6 +224,7 @@ async def poll_steps(context: Context) -> AsyncIterator[PollSteps]:
     from worker.decode.sandbox import Sandbox  # noqa: PLC0415
     from worker.fetch.client import Fetcher, Terms  # noqa: PLC0415
     from worker.fetch.robots import Robots  # noqa: PLC0415
+    from worker.steps.catch_up import CatchUp  # noqa: PLC0415
     from worker.steps.pages import ACCEPT_PAGE, Pages  # noqa: PLC0415
     from worker.steps.poll import ACCEPT_FEED, Poller  # noqa: PLC0415
 
@@ -237,19 +240,16 @@ async def poll_steps(context: Context) -> AsyncIterator[PollSteps]:
         )
         try:
             yield PollSteps(
+                catch_up=CatchUp(
+                    feeds=context.feeds, interval_s=s.poll.interval_s, draw=random.random
+                ),
                 poller=Poller(
                     feeds=context.feeds,
                     ledger=context.ledger,
                     archive=context.archive,
                     fetcher=fetcher,
                     sandbox=sandbox,
-                    policy=PollPolicy(
-                        interval_s=s.poll.interval_s,
-                        min_interval_s=s.poll.min_interval_s,
-                        max_interval_s=s.poll.max_interval_s,
-                        unconditional_interval_s=s.poll.unconditional_interval_s,
-                        jitter=s.poll.jitter,
-                    ),
+                    policy=PollPolicy(**s.poll.model_dump()),
                     terms=Terms(
                         accept=ACCEPT_FEED,
                         max_bytes=s.fetch.feed_max_bytes,

@@ -143,10 +143,29 @@ class Feeds:
         listed = self._client.smismember(self._keys.listed(feed_id), entry_ids)
         return frozenset(one for one, is_old in zip(entry_ids, listed, strict=True) if not is_old)
 
+    def postpone(self, moves: Sequence[tuple[FeedId, float, float]]) -> int:
+        """Let feeds come due later, each given as (id, when it was due, when it is); return how many.
+
+        One that is due at another time by now, because somebody polls it, keeps that.
+        """
+        return int(self._scripts.run("postpone", [self._keys.feeds], {"feeds": moves}))
+
+    @store_errors()
+    def due_before(self, at: float, *, limit: int) -> tuple[Feed, ...]:
+        """Return the feeds that came due before a time, the longest overdue first."""
+        scored = self._client.zrangebyscore(
+            self._keys.feeds, "-inf", f"({at!r}", start=0, num=limit, withscores=True
+        )
+        return self._read(scored)
+
     @store_errors()
     def all(self) -> tuple[Feed, ...]:
         """Return every feed, the next to be polled first. Cost: O(feeds)."""
-        scored = self._client.zrange(self._keys.feeds, 0, -1, withscores=True)
+        return self._read(self._client.zrange(self._keys.feeds, 0, -1, withscores=True))
+
+    def _read(self, scored: Sequence[tuple[bytes, float]]) -> tuple[Feed, ...]:
+        if not scored:
+            return ()
         with self._client.pipeline(transaction=False) as pipe:
             for raw_id, _ in scored:
                 pipe.hgetall(self._keys.feed(FeedId(raw_id.decode())))
