@@ -33,8 +33,8 @@ Act = Callable[[], Work]
 
 TICK_S = 0.2  # how long a due feed or a fetched page waits at most
 RECONCILE_S = 1.0
-# What one poller holds at a time, most of it waiting for its host's turn, some kilobytes each: the
-# feeds and pages of one slow host must not fill it. More stays on the ledger, due a lease later.
+# What one poller holds at a time, most of it waiting for its host's turn, some kilobytes each. More
+# stays on the ledger, due a lease later. No host may fill it: see fetch/budget.
 MOST_FEEDS = 4_096
 MOST_PAGES = 4_096
 DUE_AT_ONCE = 64  # feeds leased by one script call

@@ -156,6 +156,18 @@ class Fetcher:
                 moved_to = str(target)
         raise FetchError(f"{public_part(url)}: more than {MAX_REDIRECTS} redirects", permanent=True)
 
+    def full_for_s(self, url: str, *, feed: str = "") -> float:
+        """Return 0 when a request may wait for its turn, else in how many seconds to come again.
+
+        Args:
+            url: of the request.
+            feed: as for get.
+        """
+        try:
+            return self._budget.full_for_s(self._lane(URL(url), feed))
+        except ValueError:  # `get` says what is wrong with it
+            return 0.0
+
     def _lane(self, target: URL, feed: str) -> str:
         """Return the name of what a request shares its turn with."""
         if self._policy.scope == "feed" and feed:

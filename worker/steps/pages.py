@@ -40,6 +40,13 @@ class Pages:
         started = await asyncio.to_thread(self.ledger.start, entry_id, FETCH, now=self.clock())
         if not isinstance(started, Started):
             return False
+        wait_s = self.fetcher.full_for_s(started.entry.url, feed=started.entry.feed_id)
+        if wait_s:
+            # Its host is slower than its feeds: it must not keep the pages of others waiting.
+            due_at = self.clock() + wait_s
+            await asyncio.to_thread(self.ledger.put_off, started, due_at=due_at)
+            log.debug("page_put_off", entry=entry_id, wait_s=round(wait_s))
+            return False
         place, error = "", ""
         if started.entry.url:
             try:

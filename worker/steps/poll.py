@@ -55,7 +55,7 @@ class Poller:
         """Poll a leased feed once; return the entries that are new.
 
         A failure is noted on the feed, whose validators stay as they were, and costs the others
-        nothing.
+        nothing. One whose host has a long queue is put off until its turn has come nearer.
         """
         feed = await asyncio.to_thread(self.feeds.get, lease.feed_id)
         if feed is None or feed.gone:
@@ -65,6 +65,12 @@ class Poller:
             other = await asyncio.to_thread(self.feeds.at, url) if url != feed.url else None
             if other and other.feed_id != feed.feed_id and not other.gone:
                 return await self._left_to(lease, feed, other)
+            if wait_s := self.fetcher.full_for_s(url, feed=feed.feed_id):
+                # Its host has more feeds than it has turns: they must not keep the others waiting.
+                at = self.clock() + wait_s
+                await asyncio.to_thread(self.feeds.put_back, lease, at)
+                log.debug("feed_put_off", wait_s=round(wait_s))
+                return ()
             return await self._poll(lease, replace(feed, same_as=FeedId("")), url)
 
     async def _poll(self, lease: Lease, feed: Feed, url: str) -> tuple[EntryId, ...]:

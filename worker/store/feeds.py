@@ -94,6 +94,12 @@ class Feeds:
         arguments = {"leases": held, "until": now + lease_s, "feed_prefix": self._keys.feed_prefix}
         return int(self._scripts.run("keep", [self._keys.feeds], arguments))
 
+    def put_back(self, lease: Lease, at: float) -> bool:
+        """Give a lease back unused; the feed is due at a time. Return whether it was still held."""
+        keys = [self._keys.feeds, self._keys.feed(lease.feed_id)]
+        arguments = {"feed_id": lease.feed_id, "token": lease.token, "at": at}
+        return bool(self._scripts.run("put_back", keys, arguments))
+
     @store_errors()
     def addresses(self) -> frozenset[str]:
         """Return ids of what is followed and where it moved: another set once that is another.
