@@ -33,6 +33,7 @@ from worker.store.client import connect, require_safe
 from worker.store.clock import RedisClock
 from worker.store.events import Events
 from worker.store.feeds import Feeds
+from worker.store.fetched import Fetched
 from worker.store.index import Index
 from worker.store.index_census import IndexCensus
 from worker.store.keys import LIVE, Keys
@@ -165,6 +166,11 @@ class Context:
             raise ConfigError(f"match.model {path} cannot be read: {e.strerror}") from e
 
     @cached_property
+    def fetched(self) -> Fetched:
+        """The pages that were fetched of late."""
+        return Fetched(self.client, self.keys)
+
+    @cached_property
     def attacher(self) -> Attacher:
         """Attaches articles."""
         policy = self.settings.match.policy()
@@ -261,6 +267,7 @@ async def poll_steps(context: Context) -> AsyncIterator[PollSteps]:
                 pages=Pages(
                     ledger=context.ledger,
                     archive=context.archive,
+                    fetched=context.fetched,
                     fetcher=fetcher,
                     robots=robots,
                     terms=Terms(
