@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import redis
 
 from worker.archive.warc import Archive
+from worker.core.schedule import PollPolicy
 from worker.core.scorer import Scorer, parse_model, shipped
 from worker.embedded import EmbeddedRedis
 from worker.errors import ConfigError
@@ -224,7 +225,6 @@ class PollSteps:
 async def poll_steps(context: Context) -> AsyncIterator[PollSteps]:
     """Build the poll role's steps with an open HTTP client, and close it at the end."""
     # Here, because the HTTP client would slow every command's start.
-    from worker.core.schedule import PollPolicy  # noqa: PLC0415
     from worker.decode.sandbox import Sandbox  # noqa: PLC0415
     from worker.fetch.client import Fetcher, Terms  # noqa: PLC0415
     from worker.fetch.robots import Robots  # noqa: PLC0415
@@ -249,18 +249,13 @@ async def poll_steps(context: Context) -> AsyncIterator[PollSteps]:
                     archive=context.archive,
                     fetcher=fetcher,
                     sandbox=sandbox,
-                    policy=PollPolicy(
-                        interval_s=s.poll.interval_s,
-                        min_interval_s=s.poll.min_interval_s,
-                        max_interval_s=s.poll.max_interval_s,
-                        unconditional_interval_s=s.poll.unconditional_interval_s,
-                        jitter=s.poll.jitter,
-                    ),
+                    policy=poll_policy(s),
                     terms=Terms(
                         accept=ACCEPT_FEED,
                         max_bytes=s.fetch.feed_max_bytes,
                         timeout_s=s.fetch.feed_timeout_s,
                     ),
+                    max_new_a_day=s.poll.max_new_a_day,
                     clock=context.clock,
                     draw=random.random,
                 ),
@@ -281,6 +276,18 @@ async def poll_steps(context: Context) -> AsyncIterator[PollSteps]:
             )
         finally:
             context.archive.close()
+
+
+def poll_policy(settings: Settings) -> PollPolicy:
+    """Return how often feeds are asked."""
+    poll = settings.poll
+    return PollPolicy(
+        interval_s=poll.interval_s,
+        min_interval_s=poll.min_interval_s,
+        max_interval_s=poll.max_interval_s,
+        unconditional_interval_s=poll.unconditional_interval_s,
+        jitter=poll.jitter,
+    )
 
 
 def fetch_policy(settings: Settings) -> "FetchPolicy":

@@ -9,6 +9,7 @@ from typing import TypeVar
 import structlog
 
 from worker.archive.warc import Archive
+from worker.core import quota
 from worker.core.entries import entries_of, feed_id
 from worker.core.health import dates_after
 from worker.core.moving import PROBATION_S, address, answered
@@ -48,6 +49,7 @@ class Poller:
     sandbox: Sandbox
     policy: PollPolicy
     terms: Terms
+    max_new_a_day: int  # entries of one feed
     clock: Callable[[], float]
     draw: Callable[[], float]  # a number in [0, 1), for the jitter
 
@@ -104,25 +106,33 @@ class Poller:
         )
         await asyncio.to_thread(self.archive.append, page)
         now = self.clock()
-        entries = entries_of(parsed, feed, now)
-        ids = [entry.entry_id for entry in entries]
-        unlisted = await self._insist(partial(self.feeds.unlisted, feed.feed_id, ids))
-        published = [entry.published_at for entry in entries if entry.entry_id in unlisted]
+        listed = entries_of(parsed, feed, now)
+        ids = [entry.entry_id for entry in listed]
+        new = await self._insist(partial(self.feeds.new_of, feed.feed_id, ids))
+        most = quota.left(feed.taken, now, a_day=self.max_new_a_day)
+        entries, taken = quota.within(listed, new, most)
+        published = [entry.published_at for entry in entries if entry.entry_id in taken]
+        left_out = len(new) - len(taken)
+        if left_out:
+            log.warning("feed_floods", left_out=left_out, a_day=self.max_new_a_day)
         seen = replace(
             feed,
             title=parsed.title or feed.title,
-            validators=_validators(page),
+            # Those of the last document that was taken whole: a 304 to them hides nothing.
+            validators=feed.validators if left_out else _validators(page),
             wishes=parsed.wishes,
             rhythm=watched(feed.rhythm, now, published),
-            dates=dates_after(feed.dates, (entry.published_at for entry in entries)),
+            dates=dates_after(feed.dates, (entry.published_at for entry in listed)),
             polled_at=now,
-            changed_at=now if unlisted else feed.changed_at,
+            changed_at=now if taken else feed.changed_at,
             error="",
             failures=0,
+            taken=quota.after(feed.taken, len(taken), now, a_day=self.max_new_a_day),
+            left_out=left_out,
         )
-        new = await self._claim(lease, seen, entries, wish=server_wish(page.headers, now))
-        log.info("feed_polled", entries=len(entries), new=len(new))
-        return new
+        claimed = await self._claim(lease, seen, entries, wish=server_wish(page.headers, now))
+        log.info("feed_polled", entries=len(listed), new=len(claimed))
+        return claimed
 
     async def _unchanged(self, lease: Lease, feed: Feed, page: Page) -> tuple[EntryId, ...]:
         now = self.clock()
@@ -133,7 +143,9 @@ class Poller:
             url=page.final_url,
         )
         rhythm = watched(feed.rhythm, now, ())
-        seen = replace(feed, validators=kept, rhythm=rhythm, polled_at=now, error="", failures=0)
+        seen = replace(
+            feed, validators=kept, rhythm=rhythm, polled_at=now, error="", failures=0, left_out=0
+        )
         log.info("feed_unchanged")
         return await self._claim(lease, seen, None, wish=server_wish(page.headers, now))
 
