@@ -147,6 +147,7 @@ class ParsedEntry:
     title: str
     summary: str  # plain text of the summary or of the full content, whichever is longer
     published_at: float | None
+    content: str = ""  # the full content as HTML, where it is asked for and long enough
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -72,7 +72,11 @@ class PollSettings(Section):
 
 
 class FetchSettings(Section):
-    """How this project behaves towards other hosts."""
+    """How this project behaves towards other hosts.
+
+    No content of a feed stands for a page unless somebody who knows his feeds says from what length on:
+    some teasers are longer than other feeds' articles.
+    """
 
     user_agent: Annotated[str, Field(min_length=1)] = "samestory/0.1 (+https://example.org/bot)"
     connect_timeout_s: Positive = 5.0
@@ -80,6 +84,7 @@ class FetchSettings(Section):
     page_timeout_s: Positive = 20.0
     feed_max_bytes: Annotated[int, Field(ge=1_024)] = 10 * 2**20
     page_max_bytes: Annotated[int, Field(ge=1_024)] = 5 * 2**20
+    full_content_chars: Annotated[int, Field(ge=0, le=50_000)] = 0
     host_gap_s: Annotated[float, Field(ge=0)] = 1.0
     scope: Scope = "host"
     concurrency: Annotated[int, Field(ge=1, le=1_000)] = 64

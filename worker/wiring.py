@@ -22,6 +22,7 @@ from worker.settings import DAY_S, Settings
 from worker.steps.attach import Attacher
 from worker.steps.audit import Census
 from worker.steps.boilerplate import Boilerplate
+from worker.steps.contents import Contents
 from worker.steps.following import Following
 from worker.steps.ingest import Ingest
 from worker.steps.pool import Limits, PreparePool
@@ -254,6 +255,11 @@ async def poll_steps(context: Context) -> AsyncIterator[PollSteps]:
                         accept=ACCEPT_FEED,
                         max_bytes=s.fetch.feed_max_bytes,
                         timeout_s=s.fetch.feed_timeout_s,
+                    ),
+                    contents=Contents(
+                        archive=context.archive,
+                        fetched=context.fetched,
+                        least_chars=s.fetch.full_content_chars,
                     ),
                     max_new_a_day=s.poll.max_new_a_day,
                     clock=context.clock,

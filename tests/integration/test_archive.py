@@ -372,6 +372,27 @@ def test_append_again_when_the_page_is_in_another_file_then_is_read_from_there(
     assert archive.read(direct) == PAGE
 
 
+def test_append_contents_when_referred_to_then_is_the_page_of_the_entry(
+    tmp_path: Path, archive: Archive
+) -> None:
+    """What came with a feed is a resource without an entry of its own; what refers to it has one."""
+    headers = {"content-type": "text/html; charset=utf-8"}
+    pages = [
+        replace(PAGE, url=url, final_url=url, headers=headers, body=HTML + url.encode())
+        for url in ("https://news.example.com/a", "https://news.example.com/b")
+    ]
+    places = archive.append_contents(pages)
+    assert [archive.read(place) for place in places] == pages
+    again = archive.append_again(places[1], ENTRY)
+    archive.close()
+    assert archive.read(again) == pages[1]
+    (path,) = tmp_path.iterdir()
+    assert list(read_pages(path)) == [(pages[1], ENTRY)]
+    with path.open("rb") as file:
+        kinds = [record.rec_type for record in WarcioIterator(file, check_digests="raise")]
+    assert kinds == ["warcinfo", "resource", "resource", "revisit", "metadata"]
+
+
 def test_append_again_when_the_place_holds_no_page_then_raises(archive: Archive) -> None:
     """What is gone, or only refers to a page, is not referred to."""
     again = archive.append_again(archive.append(PAGE, ENTRY), OTHER)

@@ -96,6 +96,15 @@ def response_record(page: Page) -> WarcRecord:
     return _record(WarcRecordType.response, page.fetched_at, fields, block)
 
 
+def resource_record(page: Page) -> WarcRecord:
+    """Return a page that came by other ways than an HTTP response of its own: no headers."""
+    fields = {
+        "WARC-Target-URI": page.final_url,
+        "Content-Type": page.headers["content-type"],
+    }
+    return _record(WarcRecordType.resource, page.fetched_at, fields, page.body)
+
+
 def revisit_record(page: Page, original: Origin, at: float) -> WarcRecord:
     """Return that a page is needed again at a time, which is stored in another record: no content."""
     digest = base64.b32encode(sha1(page.body, usedforsecurity=False).digest()).decode()
@@ -156,18 +165,24 @@ def _whole(record: WarcRecord) -> WarcRecord:
 
 
 def page_of(record: WarcRecord, *, only_html: bool) -> Page | None:
-    """Return the page of a response record; None when it holds none that is wanted or readable.
+    """Return the page of a response or resource record; None when it holds none that is wanted or readable.
 
     Raises:
         ArchiveError: the record is cut off.
     """
     at = record.record_date  # the stubs promise a date; a record without one gives None
-    if not (record.is_http and at) or record.content_length > _MAX_BODY_BYTES:
+    is_resource = record.record_type == WarcRecordType.resource
+    if not at or not (record.is_http or is_resource) or record.content_length > _MAX_BODY_BYTES:
         return None
-    http = _http_of(_whole(record).reader.read())
-    if http is None:
-        return None
-    status, headers, body = http
+    block = _whole(record).reader.read()
+    if is_resource:
+        found = 200, {"content-type": record.headers.get("Content-Type") or ""}, block
+    else:
+        http = _http_of(block)
+        if http is None:
+            return None
+        found = http
+    status, headers, body = found
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     if only_html and not (200 <= status <= 299 and kind in _HTML_TYPES):
         return None

@@ -1,8 +1,10 @@
-"""Which pages were fetched of late, so that entries of other feeds that name them do not ask again.
+"""Which pages were fetched of late, or came with a feed, so that entries of other feeds that name them do not ask again.
 
 One job: for each article, where its page lies in the archive, for all pollers. Only saves requests:
 what is forgotten here is fetched once more. Called by steps/pages.
 """
+
+from collections.abc import Iterable
 
 import redis
 
@@ -37,3 +39,14 @@ class Fetched:
         """Note where the page lies that an entry brought. Cost: some 150 bytes for KEEP_S."""
         value = f"{place} {entry.entry_id}"
         self._client.set(self._keys.fetched(entry.article_id), value, ex=KEEP_S)
+
+    @store_errors()
+    def keep_contents(self, places: Iterable[tuple[Entry, str]]) -> None:
+        """Note where full contents lie that feeds carry; where a page is known it stays.
+
+        They are for every entry that names the article: also for those that they came with.
+        """
+        with self._client.pipeline(transaction=False) as pipe:
+            for entry, place in places:
+                pipe.set(self._keys.fetched(entry.article_id), place, ex=KEEP_S, nx=True)
+            pipe.execute()
