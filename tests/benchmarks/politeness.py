@@ -31,7 +31,7 @@ FEEDS_A_HOST = 2.5  # about what lists of feeds have, most hosts one and a few a
 AWAY_S = 60.0  # of the poller that is started anew
 TICK_S = 0.2  # as the poll loop's
 LOOK_S = HOUR / 2  # a feed that was polled is due an hour later at the soonest: this misses none
-POLICY = PollPolicy(**PollSettings().model_dump())
+POLICY = PollPolicy(**PollSettings().model_dump(exclude={"max_new_a_day"}))
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):

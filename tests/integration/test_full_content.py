@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 from outlet import OPERA, QUAKE, Site, fetch_all, follow, page, poll_all, row_of, with_steps
 
-from worker.model import EntryId
+from worker.core.entries import entries_of
+from worker.model import EntryId, Feed, ParsedEntry, ParsedFeed
+from worker.steps.contents import Contents
 from worker.steps.records import Record, read_source
+from worker.testing import FEED
 from worker.wiring import Context, PollSteps
 
 pytestmark = pytest.mark.usefixtures("books")
@@ -131,6 +134,29 @@ def test_content_when_the_page_was_fetched_before_then_the_page_stays(
     site.answers["/full"] = (200, {}, _feed(site, f"<p>{OPERA}</p>"))
     assert outlet.run("/teasers", "/full") == ["/quake"]
     assert {record.draft.html for record in outlet.archived()} == {page("Quake", QUAKE)}
+
+
+@pytest.mark.parametrize(
+    ("url", "is_kept"),
+    [
+        ("https://www.example.org/quake", True),
+        ("https://www.example.com/quake", False),
+        ("https://example.org.example.com/quake", False),
+    ],
+)
+def test_content_when_it_is_for_another_publishers_page_then_counts_for_nothing(
+    context: Context, url: str, *, is_kept: bool
+) -> None:
+    """Else a feed could put words into anybody's mouth, and the true page would be a duplicate."""
+    feed = Feed(feed_id=FEED, url="https://feeds.example.org/rss")
+    record = ParsedEntry(
+        guid="1", url=url, title="", summary="", published_at=None, content=f"<p>{QUAKE}</p>"
+    )
+    parsed = ParsedFeed(title="", entries=(record,))
+    (entry,) = entries_of(parsed, feed, 0.0)
+    contents = Contents(archive=context.archive, fetched=context.fetched, least_chars=200)
+    contents.keep(parsed, feed, [entry], 0.0)
+    assert bool(context.fetched.place(entry)) is is_kept
 
 
 def test_json_feed_when_its_content_is_long_enough_then_saves_the_page(

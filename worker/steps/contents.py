@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import structlog
 
 from worker.archive.warc import Archive
-from worker.core.entries import contents_of
+from worker.core.entries import contents_of, publisher
 from worker.model import Entry, Feed, Page, ParsedFeed
 from worker.store.fetched import Fetched
 
@@ -32,13 +32,15 @@ class Contents:
     def keep(self, parsed: ParsedFeed, feed: Feed, entries: Collection[Entry], now: float) -> None:
         """Archive the contents of these entries of a document that are long enough.
 
+        Only of the feed's own publisher: nobody may say what stands on another one's page.
+
         Raises:
             ArchiveError: the disk refuses.
             StoreError: Redis did not answer.
         Cost: one fsync and one round trip, where there are any.
         """
-        contents = contents_of(parsed, feed)
-        carried = [entry for entry in entries if entry.url and contents.get(entry.entry_id)]
+        contents, own = contents_of(parsed, feed), publisher(feed.url)
+        carried = [e for e in entries if e.url and e.source == own and contents.get(e.entry_id)]
         if not carried:
             return
         pages = [_page(entry.url, contents[entry.entry_id], now) for entry in carried]
