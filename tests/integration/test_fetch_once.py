@@ -21,7 +21,7 @@ from structlog.testing import capture_logs
 from worker.model import Entry, EntryId
 from worker.steps.records import Record, read_source
 from worker.store.fetched import KEEP_S
-from worker.store.ledger import FETCH, Started
+from worker.store.ledger import Ledger
 from worker.testing import an_entry
 from worker.wiring import Context, PollSteps
 
@@ -37,6 +37,18 @@ def two_feeds(context: Context, site: Site) -> None:
     for path in ("/home", "/world"):
         site.answers[path] = (200, {}, site.feed("quake"))
         follow(context, site.url(path))
+
+
+class KilledError(Exception):
+    """The end of a poller."""
+
+
+class Dying(Ledger):
+    """Of a poller that is killed when a page is archived and nothing of it noted."""
+
+    def advance(self, *_: object, **__: object) -> bool:
+        """Die."""
+        raise KilledError
 
 
 def _asked(site: Site) -> int:
@@ -130,13 +142,14 @@ def test_page_when_its_poller_died_before_noting_it_then_no_entry_is_lost(
 
     async def act(steps: PollSteps) -> None:
         one, two = await poll_all(context, steps)
-        started = context.ledger.start(one, FETCH, now=time.time())
-        assert isinstance(started, Started)
-        await steps.pages._place(started.entry)  # fetched and archived, and then it died
+        dying = Dying(context.client, context.keys, context.settings.ledger)
+        with pytest.raises(KilledError):
+            await replace(steps.pages, ledger=dying).fetch(one)
+        token = context.client.hget(context.keys.entry(one), "token").decode()
         context.ledger.hand_back([one], now=time.time())
         assert await fetch_all(steps, [one, two]) == [True, True]
         assert _asked(site) == 2
-        assert not context.ledger.advance(one, "late:1", now=time.time(), token=started.token)
+        assert not context.ledger.advance(one, "late:1", now=time.time(), token=token)
         _as_attached_and_duplicate(context, (one, two))
 
     with_steps(context, act)

@@ -27,7 +27,7 @@ _ASKED = "X-Requested-URI"
 # Which kind of `revisit`: nothing was asked, so no server said "not modified"; what we have is by
 # definition the same (WARC 1.1 section 6.7.2).
 _SAME_PAYLOAD = "http://netpreserve.org/warc/1.1/revisit/identical-payload-digest"
-# Where the record lies that a `revisit` refers to: fields that OpenWayback knows too.
+# Where the record lies that a `revisit` refers to: extension fields, under names that others use too.
 _FILE, _OFFSET = "WARC-Refers-To-Filename", "WARC-Refers-To-File-Offset"
 _HTML_TYPES = ("text/html", "application/xhtml+xml")
 _ENTRY_TYPE = "application/json"
