@@ -106,6 +106,14 @@ class Dates(str, Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """New entries of a feed that count against its quota (core.quota)."""
+
+    count: float = 0.0
+    at: float = 0.0  # when they were counted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Feed:
     """A polled document and what is known of it."""
 
@@ -126,6 +134,8 @@ class Feed:
     gone: bool = False  # the server said 410: never polled again
     move: Move | None = None
     same_as: FeedId = FeedId("")  # the feed that is polled where this one has moved to
+    taken: Taken = Taken()
+    left_out: int = 0  # new entries of its last document that its quota did not allow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +147,7 @@ class ParsedEntry:
     title: str
     summary: str  # plain text of the summary or of the full content, whichever is longer
     published_at: float | None
+    content: str = ""  # the full content as HTML, where it is asked for and long enough
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import redis
 
 from worker.archive.warc import Archive
+from worker.core.schedule import PollPolicy
 from worker.core.scorer import Scorer, parse_model, shipped
 from worker.embedded import EmbeddedRedis
 from worker.errors import ConfigError
@@ -21,6 +22,7 @@ from worker.settings import DAY_S, Settings
 from worker.steps.attach import Attacher
 from worker.steps.audit import Census
 from worker.steps.boilerplate import Boilerplate
+from worker.steps.contents import Contents
 from worker.steps.following import Following
 from worker.steps.ingest import Ingest
 from worker.steps.pool import Limits, PreparePool
@@ -33,6 +35,7 @@ from worker.store.client import connect, require_safe
 from worker.store.clock import RedisClock
 from worker.store.events import Events
 from worker.store.feeds import Feeds
+from worker.store.fetched import Fetched
 from worker.store.index import Index
 from worker.store.index_census import IndexCensus
 from worker.store.keys import LIVE, Keys
@@ -166,6 +169,11 @@ class Context:
             raise ConfigError(f"match.model {path} cannot be read: {e.strerror}") from e
 
     @cached_property
+    def fetched(self) -> Fetched:
+        """The pages that were fetched of late."""
+        return Fetched(self.client, self.keys)
+
+    @cached_property
     def attacher(self) -> Attacher:
         """Attaches articles."""
         policy = self.settings.match.policy()
@@ -220,7 +228,6 @@ class PollSteps:
 async def poll_steps(context: Context) -> AsyncIterator[PollSteps]:
     """Build the poll role's steps with an open HTTP client, and close it at the end."""
     # Here, because the HTTP client would slow every command's start.
-    from worker.core.schedule import PollPolicy  # noqa: PLC0415
     from worker.decode.sandbox import Sandbox  # noqa: PLC0415
     from worker.fetch.client import Fetcher, Terms  # noqa: PLC0415
     from worker.fetch.robots import Robots  # noqa: PLC0415
@@ -249,18 +256,25 @@ async def poll_steps(context: Context) -> AsyncIterator[PollSteps]:
                     archive=context.archive,
                     fetcher=fetcher,
                     sandbox=sandbox,
-                    policy=PollPolicy(**s.poll.model_dump()),
+                    policy=poll_policy(s),
                     terms=Terms(
                         accept=ACCEPT_FEED,
                         max_bytes=s.fetch.feed_max_bytes,
                         timeout_s=s.fetch.feed_timeout_s,
                     ),
+                    contents=Contents(
+                        archive=context.archive,
+                        fetched=context.fetched,
+                        least_chars=s.fetch.full_content_chars,
+                    ),
+                    max_new_a_day=s.poll.max_new_a_day,
                     clock=context.clock,
                     draw=random.random,
                 ),
                 pages=Pages(
                     ledger=context.ledger,
                     archive=context.archive,
+                    fetched=context.fetched,
                     fetcher=fetcher,
                     robots=robots,
                     terms=Terms(
@@ -274,6 +288,18 @@ async def poll_steps(context: Context) -> AsyncIterator[PollSteps]:
             )
         finally:
             context.archive.close()
+
+
+def poll_policy(settings: Settings) -> PollPolicy:
+    """Return how often feeds are asked."""
+    poll = settings.poll
+    return PollPolicy(
+        interval_s=poll.interval_s,
+        min_interval_s=poll.min_interval_s,
+        max_interval_s=poll.max_interval_s,
+        unconditional_interval_s=poll.unconditional_interval_s,
+        jitter=poll.jitter,
+    )
 
 
 def fetch_policy(settings: Settings) -> "FetchPolicy":

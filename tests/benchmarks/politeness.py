@@ -42,7 +42,7 @@ AWAY_S = 60.0  # of the poller that is started anew
 LONG_AWAY_S = 6 * HOUR  # of the one that was forgotten
 TICK_S = 0.2  # as the poll loop's
 LOOK_S = HOUR / 2  # a feed that was polled is due an hour later at the soonest: this misses none
-POLICY = PollPolicy(**PollSettings().model_dump())
+POLICY = PollPolicy(**PollSettings().model_dump(exclude={"max_new_a_day"}))
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):

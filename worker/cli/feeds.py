@@ -68,7 +68,8 @@ def list_(
     ctx: typer.Context,
     *,
     sick: Annotated[
-        bool, typer.Option("--sick", help="Only those that fail, fell silent or turned undated.")
+        bool,
+        typer.Option("--sick", help="Only those that fail, fell silent, turned undated or flood."),
     ] = False,
     as_json: AsJson = False,
 ) -> None:

@@ -67,6 +67,11 @@ def _complaint(feed: Feed, ailment: Ailment) -> str:
             return f"silent since {since}: some {missed_changes(feed):.0f} changes would have come"
         case Ailment.UNDATED:
             return "undated: its entries had dates and have none any more"
+        case Ailment.FLOODING:
+            return (
+                f"flooding: {feed.left_out} new at its last poll were left for later ones "
+                "(poll.max_new_a_day)"
+            )
 
 
 def facts(feed: Feed, poll: PollSettings) -> dict[str, object]:
@@ -78,6 +83,7 @@ def facts(feed: Feed, poll: PollSettings) -> dict[str, object]:
         "conditional": feed.validators.given,
         "changes_a_day": round(changes_a_day(feed.rhythm), 2) if known else None,
         "dated": feed.dates is Dates.GIVEN,
+        "left_out": feed.left_out,
         "sick": [ailment.value for ailment in ailments(feed)],
     }
 

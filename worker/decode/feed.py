@@ -22,6 +22,7 @@ from worker.decode.values import (
     MAX_SUMMARY_CHARS,
     MAX_TITLE_CHARS,
     clean,
+    full_content,
     plain_text,
     web_address,
 )
@@ -43,6 +44,7 @@ _PERIODS_S = {
     "monthly": 30 * 86_400.0,
     "yearly": 365 * 86_400.0,
 }
+_HTML_TYPES = ("text/html", "application/xhtml+xml")
 _DAYS = (b"monday", b"tuesday", b"wednesday", b"thursday", b"friday", b"saturday", b"sunday")
 
 # All that feedparser has been seen to raise, and their kin: it catches SAXException only
@@ -69,13 +71,16 @@ _HTML_ROOT = re.compile(
 )
 
 
-def parse_feed(body: bytes, *, url: str, content_type: str = "") -> ParsedFeed:
+def parse_feed(
+    body: bytes, *, url: str, content_type: str = "", content_chars: int = 0
+) -> ParsedFeed:
     """Return what a feed document says, as plain text and absolute addresses.
 
     Args:
         body: decoded from its Content-Encoding, not from its character set.
         url: the address that answered; relative links are resolved against it.
         content_type: the response header; names the character set.
+        content_chars: full contents with as much text are kept as HTML; 0: none.
 
     Raises:
         DecodeError: not a feed, too dangerous to parse, or so broken that no entry is left.
@@ -86,7 +91,7 @@ def parse_feed(body: bytes, *, url: str, content_type: str = "") -> ParsedFeed:
     try:
         feed = ParsedFeed(
             title=plain_text(raw.feed.get("title"), MAX_TITLE_CHARS, one_line=True),
-            entries=tuple(_entry(item, url) for item in _newest(raw.entries)),
+            entries=tuple(_entry(item, url, content_chars) for item in _newest(raw.entries)),
             wishes=_wishes(raw.feed, body),
         )
     except _FEEDPARSER_FAULTS as e:
@@ -144,15 +149,19 @@ def _newest(items: list[Any]) -> Iterable[Any]:
     return sorted(items, key=lambda item: _published_at(item) or 0.0, reverse=True)[:MAX_ENTRIES]
 
 
-def _entry(item: Any, base: str) -> ParsedEntry:
+def _entry(item: Any, base: str, content_chars: int) -> ParsedEntry:
     """Return one feedparser entry as a value."""
-    texts = [item.get("summary"), *(part.get("value") for part in item.get("content", ()))]
+    contents = item.get("content", ())
+    texts = [item.get("summary"), *(part.get("value") for part in contents)]
+    # A second description is among them too, as text/plain.
+    full = (part.get("value") for part in contents if part.get("type") in _HTML_TYPES)
     return ParsedEntry(
         guid=clean(str(item.get("id") or "")).strip()[:MAX_GUID_CHARS],
         url=_link(item, base),
         title=plain_text(item.get("title"), MAX_TITLE_CHARS, one_line=True),
         summary=max((plain_text(text, MAX_SUMMARY_CHARS) for text in texts), key=len),
         published_at=_published_at(item),
+        content=full_content(full, content_chars),
     )
 
 

@@ -12,6 +12,7 @@ from worker.decode.values import (
     MAX_SUMMARY_CHARS,
     MAX_TITLE_CHARS,
     clean,
+    full_content,
     lines,
     plain_text,
     rfc3339,
@@ -23,12 +24,13 @@ from worker.model import ParsedEntry, ParsedFeed
 _VERSIONS = "https://jsonfeed.org/version/"
 
 
-def parse_json_feed(body: bytes, *, url: str) -> ParsedFeed:
+def parse_json_feed(body: bytes, *, url: str, content_chars: int = 0) -> ParsedFeed:
     """Return what a JSON Feed says.
 
     Args:
         body: UTF-8, UTF-16 or UTF-32, with a byte order mark or without.
         url: the address that answered; relative links are resolved against it.
+        content_chars: full contents with as much text are kept as HTML; 0: none.
 
     Raises:
         DecodeError: not JSON, or not a JSON Feed.
@@ -47,11 +49,11 @@ def parse_json_feed(body: bytes, *, url: str) -> ParsedFeed:
         items = sorted(items, key=lambda item: _published_at(item) or 0.0, reverse=True)
     return ParsedFeed(
         title=plain_text(_text(document, "title"), MAX_TITLE_CHARS, one_line=True),
-        entries=tuple(_entry(item, url) for item in items[:MAX_ENTRIES]),
+        entries=tuple(_entry(item, url, content_chars) for item in items[:MAX_ENTRIES]),
     )
 
 
-def _entry(item: dict[str, Any], base: str) -> ParsedEntry:
+def _entry(item: dict[str, Any], base: str, content_chars: int) -> ParsedEntry:
     number = item.get("id")  # a string, says the format; some have numbers
     guid = str(number) if isinstance(number, int | float) else _text(item, "id")
     texts = (
@@ -65,6 +67,7 @@ def _entry(item: dict[str, Any], base: str) -> ParsedEntry:
         title=plain_text(_text(item, "title"), MAX_TITLE_CHARS, one_line=True),
         summary=max(texts, key=len),
         published_at=_published_at(item),
+        content=full_content([item.get("content_html")], content_chars),
     )
 
 

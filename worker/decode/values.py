@@ -46,6 +46,20 @@ def plain_text(value: Any, limit: int, *, one_line: bool = False) -> str:
     return (" " if one_line else "\n").join(lines(text))[:limit].strip()
 
 
+def full_content(candidates: Iterable[Any], least_chars: int) -> str:
+    """Return the first of some pieces of HTML that is a whole article's, else ''.
+
+    Args:
+        candidates: what is no text is passed over, and so is what would have to be cut.
+        least_chars: of text that there must be; 0 takes none.
+    """
+    for markup in candidates if least_chars else ():
+        is_markup = isinstance(markup, str) and least_chars <= len(markup) <= MAX_MARKUP_CHARS
+        if is_markup and len(plain_text(markup, MAX_SUMMARY_CHARS)) >= least_chars:
+            return clean(markup)
+    return ""
+
+
 def lines(text: str) -> Iterator[str]:
     """Yield the lines of a text that have something in them, white space made one blank."""
     squeezed = (" ".join(line.split()) for line in text.splitlines())

@@ -78,6 +78,11 @@ class Numbers:
         return tuple(feed for feed in self.feeds if feed.error)
 
     @property
+    def flooding(self) -> tuple[Feed, ...]:
+        """The feeds that listed more new entries than their quota allowed."""
+        return tuple(feed for feed in self.feeds if feed.left_out)
+
+    @property
     def stories(self) -> int:
         """The stories of all languages."""
         return sum(totals["stories"] for totals in self.languages.values())

@@ -9,6 +9,7 @@ from typing import TypeVar
 import structlog
 
 from worker.archive.warc import Archive
+from worker.core import quota
 from worker.core.entries import entries_of, feed_id
 from worker.core.health import dates_after
 from worker.core.moving import PROBATION_S, address, answered
@@ -21,6 +22,7 @@ from worker.decode.sandbox import Sandbox
 from worker.errors import ArchiveError, DecodeError, FetchError, StoreError
 from worker.fetch.client import Fetcher, Terms
 from worker.model import Entry, EntryId, Feed, FeedId, Page, Validators, Why, Wish
+from worker.steps.contents import Contents
 from worker.store.feeds import Feeds, Lease, poll_fields
 from worker.store.ledger import FeedClaim, Ledger
 
@@ -48,6 +50,8 @@ class Poller:
     sandbox: Sandbox
     policy: PollPolicy
     terms: Terms
+    contents: Contents
+    max_new_a_day: int  # entries of one feed
     clock: Callable[[], float]
     draw: Callable[[], float]  # a number in [0, 1), for the jitter
 
@@ -106,29 +110,42 @@ class Poller:
 
     async def _changed(self, lease: Lease, feed: Feed, page: Page) -> tuple[EntryId, ...]:
         parsed = await self.sandbox.parse_feed(
-            page.body, page.final_url, page.headers.get("content-type", "")
+            page.body,
+            page.final_url,
+            page.headers.get("content-type", ""),
+            content_chars=self.contents.least_chars,
         )
         await asyncio.to_thread(self.archive.append, page)
         now = self.clock()
-        entries = entries_of(parsed, feed, now)
-        ids = [entry.entry_id for entry in entries]
-        unlisted = await self._insist(partial(self.feeds.unlisted, feed.feed_id, ids))
-        published = [entry.published_at for entry in entries if entry.entry_id in unlisted]
+        listed = entries_of(parsed, feed, now)
+        ids = [entry.entry_id for entry in listed]
+        new = await self._insist(partial(self.feeds.new_of, feed.feed_id, ids))
+        most = quota.left(feed.taken, now, a_day=self.max_new_a_day)
+        entries, taken = quota.within(listed, new, most)
+        brought = [entry for entry in entries if entry.entry_id in taken]
+        left_out = len(new) - len(taken)
+        if left_out:
+            log.warning("feed_floods", left_out=left_out, a_day=self.max_new_a_day)
         seen = replace(
             feed,
             title=parsed.title or feed.title,
-            validators=_validators(page),
+            # Those of the last document that was taken whole: a 304 to them hides nothing.
+            validators=feed.validators if left_out else _validators(page),
             wishes=parsed.wishes,
-            rhythm=watched(feed.rhythm, now, published),
-            dates=dates_after(feed.dates, (entry.published_at for entry in entries)),
+            rhythm=watched(feed.rhythm, now, [entry.published_at for entry in brought]),
+            dates=dates_after(feed.dates, (entry.published_at for entry in listed)),
             polled_at=now,
-            changed_at=now if unlisted else feed.changed_at,
+            changed_at=now if taken else feed.changed_at,
             error="",
             failures=0,
+            taken=quota.after(feed.taken, len(taken), now, a_day=self.max_new_a_day),
+            left_out=left_out,
         )
-        new = await self._claim(lease, seen, entries, wish=server_wish(page.headers, now))
-        log.info("feed_polled", entries=len(entries), new=len(new))
-        return new
+        if self.contents.least_chars and brought:
+            await self._insist(partial(self.contents.keep, parsed, feed, brought, now))
+        claimed = await self._claim(lease, seen, entries, wish=server_wish(page.headers, now))
+        log.info("feed_polled", entries=len(listed), new=len(claimed))
+        return claimed
 
     async def _unchanged(self, lease: Lease, feed: Feed, page: Page) -> tuple[EntryId, ...]:
         now = self.clock()
@@ -139,7 +156,9 @@ class Poller:
             url=page.final_url,
         )
         rhythm = watched(feed.rhythm, now, ())
-        seen = replace(feed, validators=kept, rhythm=rhythm, polled_at=now, error="", failures=0)
+        seen = replace(
+            feed, validators=kept, rhythm=rhythm, polled_at=now, error="", failures=0, left_out=0
+        )
         log.info("feed_unchanged")
         return await self._claim(lease, seen, None, wish=server_wish(page.headers, now))
 

@@ -18,6 +18,7 @@ explains why attach and settle are therefore two idempotent scripts and not one.
 | {ns}:listed:<id>              | set    | entry ids of the feed's last full response               | until removed         |
 | {ns}:pending                  | zset   | entry id -> end of its lease                             | until settled         |
 | {ns}:entry:<id>               | hash   | the ledger entry, its stage, attempts and outcome        | retention once settled|
+| {ns}:fetched:<id>             | string | where an article's page lies, and whose entry led there   | 2 hours               |
 | {ns}:lines:<publisher>        | string | its newest 1 024 lines: hash of the line + article, u32   | 7 days                |
 | {ns}:quarantine               | zset   | entry id -> when it was given up                         | until retried, dropped|
 | {ns}:unreadable               | zset   | JSON of a job that was no hint -> when; newest 100       | 7 days after the last |
@@ -154,6 +155,10 @@ class Keys:
     def lines(self, source: str) -> str:
         """Return the key of a publisher's newest lines."""
         return self._ns(f"lines:{source}")
+
+    def fetched(self, article_id: ArticleId) -> str:
+        """Return the key of where an article's page lies in the archive."""
+        return self._ns(f"fetched:{article_id}")
 
     def entry(self, entry_id: EntryId) -> str:
         """Return the key of one ledger entry."""

@@ -140,6 +140,10 @@ class NumbersCollector(Collector):
             ),
             "feeds": ("Feeds followed.", len(numbers.feeds)),
             "feeds_failing": ("Feeds whose last poll failed.", len(numbers.failing)),
+            "feeds_flooding": (
+                "Feeds whose last document had more new entries than poll.max_new_a_day allowed.",
+                len(numbers.flooding),
+            ),
             "hints_waiting": ("Hints that no worker took yet.", numbers.waiting),
             "workers": ("RQ workers alive.", numbers.workers),
             "redis_memory_bytes": ("Memory used by the Redis server.", numbers.memory_bytes),
