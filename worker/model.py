@@ -117,6 +117,7 @@ class Feed:
     rhythm: Rhythm = Rhythm()
     dates: Dates = Dates.NONE
     next_poll_at: float = 0.0
+    soonest_at: float = 0.0  # not before that, even if it is said to have something new
     why: Why | None = None  # what decided that; None: it was not polled yet
     polled_at: float = 0.0  # 0 = never
     changed_at: float = 0.0  # last response that brought new entries
@@ -146,6 +147,8 @@ class ParsedFeed:
     title: str
     entries: tuple[ParsedEntry, ...]
     wishes: FeedWishes = FeedWishes()
+    hub: str = ""  # absolute http(s) address of who tells of its changes (WebSub), or empty
+    topic: str = ""  # by what address they call it: its link `self`; absolute http(s), or empty
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
