@@ -183,6 +183,11 @@ async def _webhook(world: World, url: str) -> str:
     return "" if answer.taken else answer.why
 
 
+async def _hub(world: World, url: str) -> str:
+    answer = await world.poster.submit(url, {"hub.mode": "subscribe"})
+    return "" if answer.taken else answer.why
+
+
 WAYS: dict[str, Way] = {
     "feed": _feed,
     "page": _page,
@@ -190,6 +195,7 @@ WAYS: dict[str, Way] = {
     "robots": _robots,
     "redirected robots": _redirected_robots,
     "webhook": _webhook,
+    "hub": _hub,
 }
 
 
