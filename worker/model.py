@@ -41,6 +41,7 @@ class Why(str, Enum):
     SKIPPED = "skipped"  # the feed's skipHours or skipDays
     FAILURES = "failures"  # our back-off
     UNCONDITIONAL = "unconditional"  # no validators: each poll costs the whole document
+    PUSHED = "pushed"  # its hub says that there is something new
     MOVED = "moved"  # to the address of another feed, which is polled instead
     GONE = "gone"  # 410: never
 

@@ -12,7 +12,8 @@ from hub import ETAG, Hub, Reader, World, call, running_world, serving_web, stre
 from outlet import follow, serving
 from structlog.testing import capture_logs
 
-from worker.core.websub import FIRST_RETRY_S, LEASE_S, LONGEST_RETRY_S, RENEWED_AT, Push
+from worker.core.websub import FIRST_RETRY_S, LEASE_S, LONGEST_RETRY_S, RENEWED_AT, Push, Topic
+from worker.model import Why
 from worker.store.subscriptions import MOST_PUSHES, PUSHES_S
 from worker.wiring import Context
 
@@ -57,6 +58,7 @@ def test_hub_when_a_feed_names_it_then_is_asked_confirmed_and_pushes(world: Worl
         world.offer("one", "two")
         assert world.hub.push() == 202
         assert world.feed.next_poll_at == polled_at + world.context.settings.poll.min_interval_s
+        assert world.feed.why is Why.PUSHED
         assert len(await reader.poll()) == 1
 
     world.run(act)
@@ -203,6 +205,37 @@ def test_hub_when_it_denies_then_is_left_alone_for_a_lease(world: World) -> None
 
     world.run(act)
     assert (len(world.hub.forms), world.sub.denied) == (2, "")
+
+
+def test_hubs_when_one_is_away_then_it_is_asked_once_and_the_others_as_they_come(
+    world: World,
+) -> None:
+    """One hub is asked for one feed after the other; who does not answer has no second try at once."""
+    subscriptions, away = world.context.subscriptions, "http://127.0.0.1:1/hub"
+    names = [follow(world.context, world.site.url(f"/{number}")) for number in range(6)]
+    for name, hub in zip(names, [away, world.hub.url] * 3, strict=True):
+        subscriptions.offered(name, Topic(hub=hub, url="http://a.example/"), now=world.clock())
+
+    async def act(reader: Reader) -> None:
+        await reader.look()
+
+    world.run(act)
+    subs = [subscriptions.get(name) for name in names]
+    assert [bool(sub and sub.lease_until) for sub in subs] == [False, True] * 3
+    assert [bool(sub and sub.asked_at) for sub in subs].count(True) == 4
+    assert [sub.error.partition(" (")[0] for sub in subs if sub and sub.error] == [
+        "Connect call failed"
+    ]
+
+
+def test_subscription_when_two_pollers_see_it_then_one_of_them_asks(world: World) -> None:
+    """Both find it due; the hub gets one request."""
+    topic, subscriptions = Topic(hub=world.hub.url, url="x"), world.context.subscriptions
+    assert subscriptions.offered(world.name, topic, now=world.clock())
+    assert not subscriptions.offered(world.name, topic, now=world.clock())
+    (sub,) = subscriptions.due(now=world.clock(), limit=9)
+    took = [subscriptions.take(sub, now=world.clock(), retry_at=world.clock() + 1.0) for _ in "12"]
+    assert took == [True, False]
 
 
 def test_feed_when_it_is_not_followed_any_more_then_its_hub_is_told(world: World) -> None:
@@ -390,13 +423,13 @@ def test_push_when_the_feeds_server_fails_or_is_gone_then_is_no_reason_to_ask_it
             await reader.poll()
             due_at = world.feed.next_poll_at
             world.clock.move(1.0)
-            assert world.hub.push() == 202
+            assert world.hub.push() == (410 if status == 410 else 202)
             waited_s = world.feed.next_poll_at - world.clock()
             assert waited_s > 2 * HOUR_S - 60.0
             assert world.feed.next_poll_at <= due_at
 
     world.run(act)
-    assert world.feed.gone
+    assert (world.feed.gone, world.sub.leaving) == (True, True)
 
 
 def test_push_when_the_feed_skips_this_hour_then_it_is_polled_in_the_next(world: World) -> None:

@@ -33,6 +33,7 @@ def because(feed: Feed, poll: PollSettings) -> str:
             "its server gives neither ETag nor Last-Modified, so each poll costs the whole document: "
             f"once in {longest} (poll.unconditional_interval_s)"
         ),
+        Why.PUSHED: "its hub says that there is something new; sooner than that it may not be asked",
         Why.MOVED: f"it has moved to the address of feed {feed.same_as}, which is polled instead",
         Why.GONE: "its server said 410 Gone: it is never polled again",
     }[feed.why]

@@ -154,6 +154,8 @@ class Poller:
             feed, polled_at=self.clock(), error=str(error), failures=feed.failures + 1, gone=gone
         )
         log.warning("feed_failed", error=str(error), failures=seen.failures)
+        if gone:
+            await self._note_hub(feed, None)
         return await self._claim(lease, seen, None, wish=wish)
 
     async def _note_hub(self, feed: Feed, topic: Topic | None) -> None:

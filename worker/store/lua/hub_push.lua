@@ -16,4 +16,5 @@ if lease or not soonest_at then return 0 end
 local at = math.max(a.at, tonumber(soonest_at))
 if due <= at then return 0 end
 redis.call('ZADD', KEYS[1], at, a.feed_id)
+redis.call('HSET', KEYS[2], 'why', 'pushed')
 return 1
