@@ -32,6 +32,7 @@ class Hub:
     forms: list[dict[str, str]] = field(default_factory=list)
     heads: list[dict[str, str]] = field(default_factory=list)
     status: int = 202
+    elsewhere: str = ""  # where a 307 or 308 leads
     verifies: bool = True  # before it answers, as some do
     lease_s: str = "864000"
     answers: list[tuple[int, str]] = field(default_factory=list)  # of callbacks to its calls
@@ -49,6 +50,8 @@ class Hub:
                     hub.verify()
                 self.send_response(hub.status)
                 self.send_header("Content-Length", "0")
+                if hub.elsewhere:
+                    self.send_header("Location", hub.elsewhere)
                 self.end_headers()
 
             def log_message(self, *_: object) -> None:

@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 
 from worker.core.websub import FIRST_RETRY_S, LEASE_S, LONGEST_RETRY_S, RENEWED_AT, Push, Topic
 from worker.model import Why
+from worker.settings import Settings
 from worker.store.subscriptions import MOST_PUSHES, PUSHES_S
 from worker.wiring import Context
 
@@ -24,6 +25,7 @@ pytestmark = [
 ]
 
 HOUR_S, DAY_S = 3_600.0, 86_400.0
+NOBODY = "redis://127.0.0.1:1/0"
 
 
 @pytest.fixture
@@ -148,6 +150,31 @@ def test_hub_when_it_fails_then_is_asked_again_after_growing_waits(world: World)
     assert waits == [1, 2, 4, 8, 16, 24, 24, 24]
     assert (world.sub.failures, world.sub.error) == (0, "")
     assert len(world.hub.forms) == 10
+
+
+def test_hub_when_it_has_moved_then_the_request_follows_it_a_little(world: World) -> None:
+    """Section 5.1.2: the same form goes to where it leads, not round in a circle, and not inside."""
+    moved = Hub(status=308, elsewhere=world.hub.url)
+    with serving(moved.server):
+        world.offer("one", hub=moved.url)
+        world.subscribe()
+        assert moved.forms == world.hub.forms
+        assert world.sub.lease_until == world.clock() + LEASE_S
+        for elsewhere, why in (
+            (moved.url, "more than 2 redirects"),
+            ("http://10.0.0.1/", "the host '10.0.0.1' has no public address"),
+            ("http://[", "the redirect target is malformed"),
+            ("file:///etc/passwd", "the redirect target is not http(s)"),
+        ):
+            moved.elsewhere = elsewhere
+
+            async def act(reader: Reader) -> None:
+                world.clock.move(LEASE_S)
+                await reader.look()
+
+            world.run(act)
+            assert why in world.sub.error
+    assert len(world.hub.forms) == 1
 
 
 def test_hub_when_it_never_verifies_then_is_asked_again_like_one_that_fails(world: World) -> None:
@@ -538,6 +565,16 @@ def test_callback_when_no_address_is_set_then_there_is_none(context: Context, wo
     with serving_web(context) as url:
         assert call(f"{url}/websub{path}")[0] == 404
         assert call(f"{url}/health/live")[0] == 200
+
+
+def test_callback_when_redis_is_away_then_the_hub_may_try_again(settings: Settings) -> None:
+    """Neither a refusal, which would end the subscription, nor a receipt for what was not looked at."""
+    public = settings.web.model_copy(update={"public_url": "http://127.0.0.1"})
+    lost = Context(settings=settings.model_copy(update={"web": public}), redis_url=NOBODY)
+    with serving_web(lost) as url:
+        callback = f"{url}/websub/{'0' * 12}/{'0' * 32}"
+        assert call(f"{callback}?hub.mode=subscribe")[0] == 503
+        assert call(callback, b"<rss/>")[0] == 503
 
 
 def test_log_when_hubs_are_asked_and_push_then_shows_no_secret(world: World) -> None:

@@ -1,8 +1,8 @@
 """The way to the network for webhooks and hubs: one guarded POST, whose answer is a status and no more.
 
 A webhook is an operator's, a hub is whom a stranger's feed names. Either address may hold a secret
-anywhere behind its host: no message shows more of it than its origin. Redirects are not followed:
-whoever answers there was not chosen. Called by steps/deliver and steps/subscribe.
+anywhere behind its host: no message shows more of it than its origin. A webhook's redirects are not
+followed: whoever answers there was not chosen. Called by steps/deliver and steps/subscribe.
 """
 
 import asyncio
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 # A short body is read, for only then can the connection be used again; what is longer or late costs
 # a new connection.
 _BODY_S = 1.0
+# A hub may send on to the one that it has become (WebSub section 5.1.2), each step vetted like the first.
+MAX_HOPS = 2
+_SAME_POST = frozenset({307, 308})
 
 
 class Poster:
@@ -76,13 +79,27 @@ class Poster:
             url: an http(s) address without userinfo, of a host that a stranger may have chosen.
             form: names and values.
         """
-        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        body, headers = urlencode(form), {"Content-Type": "application/x-www-form-urlencoded"}
         try:
             target = vet(url, self._policy)
-            async with self._budget.slot(lane_of(target, self._policy)):
-                return await self._send(target, urlencode(form), headers)
+            for _ in range(MAX_HOPS + 1):
+                async with self._budget.slot(lane_of(target, self._policy)):
+                    answer = await self._send(target, body, headers)
+                if not answer.elsewhere:
+                    return answer
+                target = self._onward(target, answer.elsewhere)
         except FetchError as e:
             return Answer(status=None, why=str(e))
+        return Answer(status=answer.status, why=f"more than {MAX_HOPS} redirects")
+
+    def _onward(self, target: URL, location: str) -> URL:
+        """Return where a redirect leads. Raises FetchError when that may not be asked."""
+        refused = "the redirect target"
+        try:
+            joined = str(target.join(URL(location)))
+        except ValueError as e:
+            raise FetchError(f"{refused} is malformed", permanent=True) from e
+        return vetted(joined, self._policy, refused=refused)
 
     async def _send(self, target: URL, body: str, headers: Mapping[str, str]) -> Answer:
         """Send a vetted request within the time that there is. Raises FetchError when not open."""
@@ -104,6 +121,7 @@ class Poster:
             status=response.status,
             why=f"HTTP status {response.status}",
             retry_after_s=retry_after_s(wish, time.time()),
+            elsewhere=response.headers.get("Location", "") if response.status in _SAME_POST else "",
         )
 
     async def _finish(self, response: aiohttp.ClientResponse) -> None:
