@@ -41,6 +41,7 @@ class Why(str, Enum):
     SKIPPED = "skipped"  # the feed's skipHours or skipDays
     FAILURES = "failures"  # our back-off
     UNCONDITIONAL = "unconditional"  # no validators: each poll costs the whole document
+    PUSHED = "pushed"  # its hub says that there is something new
     MOVED = "moved"  # to the address of another feed, which is polled instead
     GONE = "gone"  # 410: never
 
@@ -125,6 +126,7 @@ class Feed:
     rhythm: Rhythm = Rhythm()
     dates: Dates = Dates.NONE
     next_poll_at: float = 0.0
+    soonest_at: float = 0.0  # not before that, even if it is said to have something new
     why: Why | None = None  # what decided that; None: it was not polled yet
     polled_at: float = 0.0  # 0 = never
     changed_at: float = 0.0  # last response that brought new entries
@@ -157,6 +159,8 @@ class ParsedFeed:
     title: str
     entries: tuple[ParsedEntry, ...]
     wishes: FeedWishes = FeedWishes()
+    hub: str = ""  # absolute http(s) address of who tells of its changes (WebSub), or empty
+    topic: str = ""  # by what address they call it: its link `self`; absolute http(s), or empty
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

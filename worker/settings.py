@@ -5,12 +5,21 @@ silently ignored costs an index (datasketch issue 60). Defaults and their reason
 each field and, for the operator, in config/samestory.toml; a test keeps the two alike.
 """
 
+import re
 import sys
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from worker.errors import ConfigError
 from worker.model import IndexParams, MatchPolicy, Scope
@@ -22,6 +31,7 @@ else:
 
 ENV_PREFIX = "SAMESTORY_"
 DAY_S = 86_400.0
+_PUBLIC_URL = re.compile(r"https?://[^\s/?#@\\]+(?:/[^\s?#\\]*)?", re.ASCII | re.IGNORECASE)
 
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -159,10 +169,19 @@ class WorkSettings(Section):
 
 
 class WebSettings(Section):
-    """Health and metrics over HTTP. Port 0 lets the system choose."""
+    """Health, metrics and the calls of WebSub hubs over HTTP. Port 0 lets the system choose."""
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65_535)] = 8_780
+    public_url: str = ""  # where hubs reach it from outside; empty: no hub is asked for anything
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_address(cls, value: str) -> str:
+        if value and not _PUBLIC_URL.fullmatch(value):
+            msg = "an http(s) address without user, query and fragment, such as https://hooks.example.org"
+            raise ValueError(msg)
+        return value.rstrip("/")
 
 
 class WebhookSettings(Section):

@@ -5,7 +5,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +22,7 @@ from worker.settings import DAY_S, Settings
 from worker.steps.attach import Attacher
 from worker.steps.audit import Census
 from worker.steps.boilerplate import Boilerplate
+from worker.steps.callbacks import Callbacks
 from worker.steps.contents import Contents
 from worker.steps.following import Following
 from worker.steps.ingest import Ingest
@@ -43,6 +44,7 @@ from worker.store.ledger import Ledger
 from worker.store.stories import Stories
 from worker.store.story_books import StoryBooks
 from worker.store.story_census import StoryCensus
+from worker.store.subscriptions import Subscriptions
 from worker.store.turns import Turns
 from worker.store.webhooks import Webhooks
 
@@ -52,13 +54,14 @@ if TYPE_CHECKING:
     from worker.steps.deliver import Deliverer
     from worker.steps.pages import Pages
     from worker.steps.poll import Poller
+    from worker.steps.subscribe import Subscriber
 
 # A feed of 10 MiB parses in well under this; see the limits in worker/decode/sandbox.py.
 FEED_CPU_S = 5.0
 FEED_MEMORY_MB = 512
 FEED_DECODERS = 2
-# A webhook's answer is a status; what is read beyond it only serves to keep the connection.
-WEBHOOK_ANSWER_BYTES = 4_096
+# The answer to a POST is a status; what is read beyond it only serves to keep the connection.
+ANSWER_BYTES = 4_096
 # A webhook is held for as long as a delivery may take, and a while for noting it. Redis may take
 # longer: the next deliverer then sends the event again, and this one's note is refused.
 LEASE_MORE_S = 2.0
@@ -128,6 +131,11 @@ class Context:
     def webhooks(self) -> Webhooks:
         """The webhooks."""
         return Webhooks(self.client, self.keys)
+
+    @cached_property
+    def subscriptions(self) -> Subscriptions:
+        """What hubs are to push."""
+        return Subscriptions(self.client, self.keys)
 
     @cached_property
     def census(self) -> Census:
@@ -202,6 +210,16 @@ class Context:
         self.clock.sync()
         self.index.ensure_fingerprint()
 
+    def callbacks(self) -> Callbacks:
+        """Return what answers hubs."""
+        return Callbacks(
+            subscriptions=self.subscriptions,
+            feeds=self.feeds,
+            max_bytes=self.settings.fetch.feed_max_bytes,
+            timeout_s=self.settings.fetch.feed_timeout_s,
+            clock=self.clock,
+        )
+
     def ingest(self) -> Ingest:
         """Return the work stage."""
         return Ingest(
@@ -222,6 +240,7 @@ class PollSteps:
     catch_up: "CatchUp"
     poller: "Poller"
     pages: "Pages"
+    subscriber: "Subscriber | None" = None  # None: hubs cannot reach us
 
 
 @asynccontextmanager
@@ -237,7 +256,8 @@ async def poll_steps(context: Context) -> AsyncIterator[PollSteps]:
 
     s = context.settings
     sandbox = Sandbox(workers=FEED_DECODERS, cpu_s=FEED_CPU_S, memory_mb=FEED_MEMORY_MB)
-    async with Fetcher(fetch_policy(s), Turns(context.client, context.keys)) as fetcher, sandbox:
+    turns = Turns(context.client, context.keys)
+    async with Fetcher(fetch_policy(s), turns) as fetcher, sandbox, _hubs(context, turns) as hubs:
         robots = Robots(
             fetcher=fetcher,
             sandbox=sandbox,
@@ -270,6 +290,7 @@ async def poll_steps(context: Context) -> AsyncIterator[PollSteps]:
                     max_new_a_day=s.poll.max_new_a_day,
                     clock=context.clock,
                     draw=random.random,
+                    subscriptions=hubs.subscriptions if hubs else None,
                 ),
                 pages=Pages(
                     ledger=context.ledger,
@@ -285,6 +306,7 @@ async def poll_steps(context: Context) -> AsyncIterator[PollSteps]:
                     attempts=s.ledger.attempts,
                     clock=context.clock,
                 ),
+                subscriber=hubs,
             )
         finally:
             context.archive.close()
@@ -292,14 +314,26 @@ async def poll_steps(context: Context) -> AsyncIterator[PollSteps]:
 
 def poll_policy(settings: Settings) -> PollPolicy:
     """Return how often feeds are asked."""
-    poll = settings.poll
-    return PollPolicy(
-        interval_s=poll.interval_s,
-        min_interval_s=poll.min_interval_s,
-        max_interval_s=poll.max_interval_s,
-        unconditional_interval_s=poll.unconditional_interval_s,
-        jitter=poll.jitter,
-    )
+    return PollPolicy(**settings.poll.model_dump(exclude={"max_new_a_day"}))
+
+
+@asynccontextmanager
+async def _hubs(context: Context, turns: Turns) -> "AsyncIterator[Subscriber | None]":
+    """Build what asks hubs, with an HTTP client of its own; None where they cannot reach us."""
+    from worker.fetch.post import Poster  # noqa: PLC0415 - as above
+    from worker.steps.subscribe import Subscriber  # noqa: PLC0415
+
+    public_url = context.settings.web.public_url
+    if not public_url:
+        yield None
+        return
+    async with Poster(post_policy(context.settings), turns) as poster:
+        yield Subscriber(
+            subscriptions=context.subscriptions,
+            poster=poster,
+            public_url=public_url,
+            clock=context.clock,
+        )
 
 
 def fetch_policy(settings: Settings) -> "FetchPolicy":
@@ -319,17 +353,10 @@ def fetch_policy(settings: Settings) -> "FetchPolicy":
     )
 
 
-def webhook_policy(settings: Settings) -> "FetchPolicy":
-    """Return what may be asked to deliver events."""
-    from worker.fetch.client import FetchPolicy  # noqa: PLC0415 - as above
-
-    return FetchPolicy(
-        user_agent=settings.fetch.user_agent,
-        connect_timeout_s=settings.fetch.connect_timeout_s,
-        total_timeout_s=settings.webhooks.timeout_s,
-        max_bytes=WEBHOOK_ANSWER_BYTES,
-        allow_private=settings.fetch.allow_private,
-    )
+def post_policy(settings: Settings) -> "FetchPolicy":
+    """Return what may be asked of webhooks and of hubs."""
+    timeout_s = settings.webhooks.timeout_s
+    return replace(fetch_policy(settings), total_timeout_s=timeout_s, max_bytes=ANSWER_BYTES)
 
 
 @asynccontextmanager
@@ -340,7 +367,7 @@ async def deliver_steps(context: Context) -> AsyncIterator["Deliverer"]:
     from worker.steps.deliver import Deliverer  # noqa: PLC0415
 
     webhooks = context.settings.webhooks
-    async with Poster(webhook_policy(context.settings)) as poster:
+    async with Poster(post_policy(context.settings)) as poster:
         yield Deliverer(
             webhooks=context.webhooks,
             events=context.events,

@@ -15,6 +15,7 @@ from worker.core.schedule import (
     Standing,
     caught_up_at,
     next_poll,
+    soonest_poll_at,
     spread_poll_at,
 )
 from worker.core.wishes import MAX_RETRY_AFTER_S, first_allowed, skipping
@@ -55,6 +56,27 @@ def test_next_poll_when_several_waits_apply_then_the_longest_decides(
     """Each wait is a lower bound; what decided is told."""
     plan = next_poll(NOW, POLICY, standing, draw=0.0)
     assert (plan.at, plan.why) == (NOW + wait, why)
+    assert soonest_poll_at(NOW, POLICY, standing) <= plan.at
+
+
+@pytest.mark.parametrize(
+    ("standing", "wait"),
+    [
+        (Standing(), 60.0),
+        (Standing(own_s=1_500.0), 60.0),
+        (Standing(failures=2), 2_400.0),
+        (Standing(server=Wish(seconds=900.0, why=Why.FRESH)), 900.0),
+        (Standing(server=ASKED, own_s=600.0), 9_000.0),
+        (Standing(feed=FeedWishes(every_s=700.0)), 700.0),
+        (Standing(unconditional=True), 86_400.0),
+        (Standing(feed=FeedWishes(skip_hours=1 << 8)), 3_600.0),
+    ],
+)
+def test_soonest_poll_at_when_there_are_news_then_only_our_guess_is_shortened(
+    standing: Standing, wait: float
+) -> None:
+    """What its server and the feed asked for holds, and so does what spares them."""
+    assert soonest_poll_at(NOW, POLICY, standing) == NOW + wait
 
 
 def _bits(*places: int) -> int:

@@ -77,11 +77,31 @@ def next_poll(now: float, policy: PollPolicy, standing: Standing, *, draw: float
     The wait is never shortened, neither by jitter nor by hours that are left out, so every wish holds
     exactly as a lower bound.
     """
-    waits = [
+    own = (
         Wish(seconds=policy.interval_s, why=Why.NEW)
         if standing.own_s is None
         else Wish(seconds=standing.own_s, why=Why.RHYTHM)
-    ]
+    )
+    waits = [own, *_asked_waits(policy, standing)]
+    longest = max(waits, key=lambda wish: wish.seconds)
+    at = now + max(longest.seconds, policy.min_interval_s) * (1.0 + policy.jitter * draw)
+    allowed_at = _allowed_at(at, standing.feed, draw)
+    return Plan(at=allowed_at, why=longest.why if allowed_at == at else Why.SKIPPED)
+
+
+def soonest_poll_at(now: float, policy: PollPolicy, standing: Standing) -> float:
+    """Return from when on a feed may be polled that is said to have something new.
+
+    News shorten the wait that is a guess of ours, but none that the server or the feed asked for, nor
+    those that protect them: the least interval, the back-off, the day without validators.
+    """
+    waits = [wish.seconds for wish in _asked_waits(policy, standing)]
+    return first_allowed(now + max(policy.min_interval_s, *waits), standing.feed)
+
+
+def _asked_waits(policy: PollPolicy, standing: Standing) -> list[Wish]:
+    """Return the waits that are owed to a feed's server; none is a guess of ours."""
+    waits = []
     if standing.failures > 0:
         doubled = policy.interval_s * 2.0 ** min(standing.failures, _MAX_DOUBLINGS)
         waits.append(Wish(seconds=min(doubled, policy.max_interval_s), why=Why.FAILURES))
@@ -90,10 +110,7 @@ def next_poll(now: float, policy: PollPolicy, standing: Standing, *, draw: float
     waits.append(Wish(seconds=standing.feed.every_s, why=Why.FEED))
     if standing.server is not None:
         waits.append(standing.server)
-    longest = max(waits, key=lambda wish: wish.seconds)
-    at = now + max(longest.seconds, policy.min_interval_s) * (1.0 + policy.jitter * draw)
-    allowed_at = _allowed_at(at, standing.feed, draw)
-    return Plan(at=allowed_at, why=longest.why if allowed_at == at else Why.SKIPPED)
+    return waits
 
 
 def first_poll_at(now: float, interval_s: float, *, count: int, draw: float) -> float:

@@ -24,6 +24,7 @@ from worker.decode.values import (
     clean,
     full_content,
     plain_text,
+    public_address,
     web_address,
 )
 from worker.errors import DecodeError
@@ -35,6 +36,7 @@ MAX_LISTED = 5_000
 # Real feeds declare a handful (lemon24/reader#212 has some that do).
 MAX_ENTITIES = 64
 MAX_EVERY_S = 7 * 86_400.0  # a feed that wishes for longer is taken at a week
+MAX_LINKS = 32  # of the feed itself, that are looked through for a hub; real ones have three
 MAX_SKIP_BYTES = 2_000  # 24 hours with spaces are half of it
 # RSS 1.0 module Syndication. A month and a year matter only divided by updateFrequency.
 _PERIODS_S = {
@@ -93,6 +95,8 @@ def parse_feed(
             title=plain_text(raw.feed.get("title"), MAX_TITLE_CHARS, one_line=True),
             entries=tuple(_entry(item, url, content_chars) for item in _newest(raw.entries)),
             wishes=_wishes(raw.feed, body),
+            hub=_link_to("hub", raw.feed, url),
+            topic=_link_to("self", raw.feed, url),
         )
     except _FEEDPARSER_FAULTS as e:
         raise DecodeError(f"the feed could not be read: {type(e).__name__}") from e
@@ -171,6 +175,13 @@ def _link(item: Any, base: str) -> str:
         link.get("href") for link in item.get("links", ()) if link.get("rel") == "alternate"
     ]
     return web_address((item.get("link"), *alternates), base)
+
+
+def _link_to(relation: str, feed: Any, base: str) -> str:
+    """Return the address that a feed's first links give for a relation, or ''."""
+    links = feed.get("links", ())[:MAX_LINKS]
+    named = (link.get("href") for link in links if relation in str(link.get("rel")).split())
+    return public_address(named, base)
 
 
 def _published_at(item: Any) -> float | None:

@@ -4,6 +4,7 @@ Called by decode/document; to run inside decode/sandbox.
 """
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from worker.decode.values import (
@@ -15,6 +16,7 @@ from worker.decode.values import (
     full_content,
     lines,
     plain_text,
+    public_address,
     rfc3339,
     web_address,
 )
@@ -22,6 +24,8 @@ from worker.errors import DecodeError
 from worker.model import ParsedEntry, ParsedFeed
 
 _VERSIONS = "https://jsonfeed.org/version/"
+_WEBSUB = frozenset({"websub", "pubsubhubbub"})  # its name until 2017
+MAX_HUBS = 32
 
 
 def parse_json_feed(body: bytes, *, url: str, content_chars: int = 0) -> ParsedFeed:
@@ -50,7 +54,17 @@ def parse_json_feed(body: bytes, *, url: str, content_chars: int = 0) -> ParsedF
     return ParsedFeed(
         title=plain_text(_text(document, "title"), MAX_TITLE_CHARS, one_line=True),
         entries=tuple(_entry(item, url, content_chars) for item in items[:MAX_ENTRIES]),
+        hub=public_address(_hubs(document), url),
+        topic=public_address([_text(document, "feed_url")], url),
     )
+
+
+def _hubs(document: dict[str, Any]) -> Iterator[str]:
+    """Yield the addresses of the first hubs that speak WebSub; others are for rssCloud."""
+    listed = document.get("hubs")
+    for hub in listed[:MAX_HUBS] if isinstance(listed, list) else ():
+        if isinstance(hub, dict) and _text(hub, "type").lower() in _WEBSUB:
+            yield _text(hub, "url")
 
 
 def _entry(item: dict[str, Any], base: str, content_chars: int) -> ParsedEntry:

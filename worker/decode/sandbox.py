@@ -200,7 +200,8 @@ def _feed_of(fields: Mapping[str, Any]) -> ParsedFeed:
     """Return a feed that crossed the pipe. Entries are lists of fields in JSON."""
     entries = tuple(ParsedEntry(**entry) for entry in fields["entries"])
     wishes = FeedWishes(**fields["wishes"])
-    return ParsedFeed(title=fields["title"], entries=entries, wishes=wishes)
+    links = {name: fields[name] for name in ("hub", "topic")}
+    return ParsedFeed(title=fields["title"], entries=entries, wishes=wishes, **links)
 
 
 def _serve(requests: BinaryIO, replies: BinaryIO) -> None:

@@ -20,6 +20,7 @@ MAX_MARKUP_CHARS = 4 * MAX_SUMMARY_CHARS  # what is given to the HTML parser to 
 MAX_TITLE_CHARS = 500
 MAX_GUID_CHARS = 2_000
 MAX_URL_CHARS = 8_000  # as in core/entries
+MAX_PUBLIC_CHARS = 2_000  # of an address kept with a feed; hubs and feeds have some 50
 
 # Controls, halves of surrogate pairs, non-characters and the bidi overrides, which can make a title
 # read as something else. Tabs and line ends go with the other white space.
@@ -97,6 +98,18 @@ def web_address(candidates: Iterable[object], base: str) -> str:
             continue
         is_web = parts.scheme in ("http", "https") and bool(parts.netloc)
         if is_web and len(url) <= MAX_URL_CHARS and not _UNWANTED.search(url):
+            return url
+    return ""
+
+
+def public_address(candidates: Iterable[object], base: str) -> str:
+    """Return the first of some texts that is an address to be passed on to others; else ''.
+
+    That is one as `web_address` gives it, short, and without a user or a password.
+    """
+    for candidate in candidates:
+        url = web_address([candidate], base)
+        if url and len(url) <= MAX_PUBLIC_CHARS and "@" not in urlsplit(url).netloc:
             return url
     return ""
 

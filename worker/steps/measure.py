@@ -20,6 +20,7 @@ from worker.store.index import Index
 from worker.store.keys import Keys
 from worker.store.ledger import Ledger
 from worker.store.stories import Stories
+from worker.store.subscriptions import Subscriptions
 
 
 class Parts(Protocol):
@@ -54,6 +55,10 @@ class Parts(Protocol):
         """The stories."""
 
     @property
+    def subscriptions(self) -> Subscriptions:
+        """What hubs are to push."""
+
+    @property
     def hints(self) -> Hints:
         """The queue."""
 
@@ -70,6 +75,8 @@ class Numbers:
     oldest_pending_s: float  # age of the entry whose lease ends first; 0 with none
     memory_bytes: int  # used by the whole server
     memory_limit_bytes: int  # 0: none
+    subscriptions: int  # feeds whose hub is asked to push
+    pushes: Mapping[str, int]  # by core.websub.Push
     paused: str  # why polling pauses; empty when it does not
 
     @property
@@ -106,6 +113,8 @@ def measure(parts: Parts, *, now: float) -> Numbers:
         oldest_pending_s=oldest_pending_s(parts, now=now),
         memory_bytes=room.used_bytes,
         memory_limit_bytes=room.limit_bytes,
+        subscriptions=parts.subscriptions.number(),
+        pushes=parts.subscriptions.pushes(),
         paused=unsafe(room) or full(room),
     )
 

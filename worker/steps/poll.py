@@ -16,8 +16,10 @@ from worker.core.moving import PROBATION_S, address, answered
 from worker.core.redaction import public_part
 from worker.core.retry import back_offs
 from worker.core.rhythm import watched
-from worker.core.schedule import Plan, PollPolicy, next_poll, standing_of
+from worker.core.schedule import Plan, PollPolicy, next_poll, soonest_poll_at, standing_of
+from worker.core.websub import Topic
 from worker.core.wishes import server_wish
+from worker.decode.hubs import topic_of
 from worker.decode.sandbox import Sandbox
 from worker.errors import ArchiveError, DecodeError, FetchError, StoreError
 from worker.fetch.client import Fetcher, Terms
@@ -25,6 +27,7 @@ from worker.model import Entry, EntryId, Feed, FeedId, Page, Validators, Why, Wi
 from worker.steps.contents import Contents
 from worker.store.feeds import Feeds, Lease, poll_fields
 from worker.store.ledger import FeedClaim, Ledger
+from worker.store.subscriptions import Subscriptions
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -54,6 +57,7 @@ class Poller:
     max_new_a_day: int  # entries of one feed
     clock: Callable[[], float]
     draw: Callable[[], float]  # a number in [0, 1), for the jitter
+    subscriptions: Subscriptions | None = None  # None: hubs cannot reach us
 
     async def poll(self, lease: Lease) -> tuple[EntryId, ...]:
         """Poll a leased feed once; return the entries that are new.
@@ -96,6 +100,7 @@ class Poller:
         """Ask nothing: the other feed is asked where this one has moved to."""
         left = replace(feed, same_as=other.feed_id, error="", failures=0)
         log.info("feed_left_to", other=other.feed_id)
+        await self._note_hub(feed, None)
         return await self._claim(lease, left, None, wish=Wish(seconds=PROBATION_S, why=Why.MOVED))
 
     async def _ask(self, feed: Feed, url: str) -> Page:
@@ -141,8 +146,10 @@ class Poller:
             taken=quota.after(feed.taken, len(taken), now, a_day=self.max_new_a_day),
             left_out=left_out,
         )
+        # Before the claim, as the entries are: the answer after this one may be a 304.
         if self.contents.least_chars and brought:
             await self._insist(partial(self.contents.keep, parsed, feed, brought, now))
+        await self._note_hub(feed, topic_of(page, parsed))
         claimed = await self._claim(lease, seen, entries, wish=server_wish(page.headers, now))
         log.info("feed_polled", entries=len(listed), new=len(claimed))
         return claimed
@@ -172,7 +179,15 @@ class Poller:
             feed, polled_at=self.clock(), error=str(error), failures=feed.failures + 1, gone=gone
         )
         log.warning("feed_failed", error=str(error), failures=seen.failures)
+        if gone:
+            await self._note_hub(feed, None)
         return await self._claim(lease, seen, None, wish=wish)
+
+    async def _note_hub(self, feed: Feed, topic: Topic | None) -> None:
+        """Keep which hub a feed names, to be asked for pushes."""
+        if self.subscriptions is not None:
+            now = self.clock()
+            await self._insist(partial(self.subscriptions.offered, feed.feed_id, topic, now=now))
 
     async def _claim(
         self, lease: Lease, feed: Feed, entries: Sequence[Entry] | None, *, wish: Wish | None
@@ -181,13 +196,15 @@ class Poller:
         now = self.clock()
         standing = standing_of(feed, wish, now, self.policy)
         plan = next_poll(now, self.policy, standing, draw=self.draw())
+        soonest_at = soonest_poll_at(now, self.policy, standing)
         if feed.gone:
-            plan = Plan(at=NEVER, why=Why.GONE)
+            plan, soonest_at = Plan(at=NEVER, why=Why.GONE), NEVER
+        polled = replace(feed, interval_s=plan.at - now, why=plan.why, soonest_at=soonest_at)
         claim = FeedClaim(
             feed_id=feed.feed_id,
             token=lease.token,
             next_poll_at=plan.at,
-            fields=poll_fields(replace(feed, interval_s=plan.at - now, why=plan.why)),
+            fields=poll_fields(polled),
             listed_all=entries is not None,
             url=feed.url,
             address=feed_id(feed.url),

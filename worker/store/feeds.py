@@ -61,9 +61,10 @@ class Feeds:
         return bool(self._scripts.run("follow", keys, arguments))
 
     def remove(self, feed_id: FeedId) -> bool:
-        """Forget a feed. Its entries go on to their outcome; its articles stay."""
+        """Forget a feed. Its entries go on to their outcome; its articles stay; its hub is told."""
         k = self._keys
         keys = [k.feeds, k.feed(feed_id), k.moved, k.listed(feed_id)]
+        keys += [k.subscribing, k.subscription(feed_id)]
         return bool(self._scripts.run("unfollow", keys, {"feed_id": feed_id}))
 
     @store_errors()
@@ -207,6 +208,7 @@ def poll_fields(feed: Feed) -> dict[str, str | float]:
         "polled_at": feed.polled_at,
         "changed_at": feed.changed_at,
         "interval_s": feed.interval_s,
+        "soonest_at": feed.soonest_at,
         "error": feed.error,
         "failures": feed.failures,
         "gone": int(feed.gone),
@@ -232,6 +234,7 @@ def _feed(feed_id: FeedId, raw: Mapping[bytes, bytes], next_poll_at: float) -> F
         rhythm=_rhythm(fields.get("watched", ""), fields.get("changes", "")),
         dates=Dates(fields.get("dates", "")),
         next_poll_at=next_poll_at,
+        soonest_at=float(fields.get("soonest_at", 0)),
         why=Why(fields["why"]) if fields.get("why") else None,
         polled_at=float(fields.get("polled_at", 0)),
         changed_at=float(fields.get("changed_at", 0)),

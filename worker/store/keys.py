@@ -22,6 +22,10 @@ explains why attach and settle are therefore two idempotent scripts and not one.
 | {ns}:lines:<publisher>        | string | its newest 1 024 lines: hash of the line + article, u32   | 7 days                |
 | {ns}:quarantine               | zset   | entry id -> when it was given up                         | until retried, dropped|
 | {ns}:unreadable               | zset   | JSON of a job that was no hint -> when; newest 100       | 7 days after the last |
+| {ns}:subscribing              | zset   | feed id -> when its WebSub hub is asked next             | until removed         |
+| {ns}:subscription:<id>        | hash   | hub, topic, token, secret, lease, last error             | 20 days, renewed      |
+| {ns}:pushing:<id>             | string | pushes of a hub within this minute                       | a minute              |
+| {ns}:pushes                   | hash   | what became of pushes -> how many                        | as the namespace      |
 | {ns}:webhooks                 | hash   | webhook id -> address                                    | until removed         |
 | {ns}:webhook:<id>             | hash   | types, cursor, attempts, next attempt, counts, last error| until removed         |
 | {ns}:delivering:<id>          | string | the deliverer that has the webhook in hand               | seconds               |
@@ -112,6 +116,24 @@ class Keys:
     def unreadable(self) -> str:
         """What was taken out of the queue because it was no hint."""
         return self._ns("unreadable")
+
+    @property
+    def subscribing(self) -> str:
+        """When which feed's hub is asked to push."""
+        return self._ns("subscribing")
+
+    def subscription(self, feed_id: FeedId) -> str:
+        """Return the key of what a feed's hub was asked; with no id, what all of them begin with."""
+        return self._ns(f"subscription:{feed_id}")
+
+    def pushing(self, feed_id: FeedId) -> str:
+        """Return the key of how often a feed's hub has pushed of late."""
+        return self._ns(f"pushing:{feed_id}")
+
+    @property
+    def pushes(self) -> str:
+        """What became of all pushes."""
+        return self._ns("pushes")
 
     @property
     def webhooks(self) -> str:
