@@ -126,7 +126,7 @@ def entries_of(parsed: ParsedFeed, feed: Feed, now: float) -> tuple[Entry, ...]:
         feed: where it came from.
         now: Unix seconds; becomes ``seen_at``.
 
-    A date from before the web had news, or more than ten minutes ahead, is dropped as a mistake.
+    A date that is not believable is dropped as a mistake.
     """
     shared = _shared_guids(parsed.entries)
     entries: dict[EntryId, Entry] = {}
@@ -135,9 +135,6 @@ def entries_of(parsed: ParsedFeed, feed: Feed, now: float) -> tuple[Entry, ...]:
         key = entry_id(feed.feed_id, record)
         if record.guid in shared:
             key = EntryId(_digest("entry", 8, feed.feed_id, "guid+link", record.guid, url))
-        dated = record.published_at
-        if dated is not None and not FIRST_NEWS_AT <= dated <= now + MAX_AHEAD_S:
-            dated = None
         entries.setdefault(
             key,
             Entry(
@@ -149,11 +146,17 @@ def entries_of(parsed: ParsedFeed, feed: Feed, now: float) -> tuple[Entry, ...]:
                 title=record.title,
                 summary=record.summary,
                 source=publisher(url or feed.url),
-                published_at=dated,
+                published_at=_believable(record.published_at, now),
                 seen_at=now,
+                updated_at=_believable(record.updated_at, now),
             ),
         )
     return tuple(entries.values())
+
+
+def _believable(at: float | None, now: float) -> float | None:
+    """Return a date, unless it is from before the web had news, or more than ten minutes ahead."""
+    return at if at is not None and FIRST_NEWS_AT <= at <= now + MAX_AHEAD_S else None
 
 
 def _shared_guids(records: tuple[ParsedEntry, ...]) -> frozenset[str]:

@@ -65,6 +65,7 @@ def _entry(item: dict[str, Any], base: str) -> ParsedEntry:
         title=plain_text(_text(item, "title"), MAX_TITLE_CHARS, one_line=True),
         summary=max(texts, key=len),
         published_at=_published_at(item),
+        updated_at=rfc3339(_text(item, "date_modified")),
     )
 
 

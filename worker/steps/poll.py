@@ -1,7 +1,7 @@
 """One poll of one feed: ask, decode, and claim its new entries together with its new state."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
@@ -9,6 +9,7 @@ from typing import TypeVar
 import structlog
 
 from worker.archive.warc import Archive
+from worker.core.edits import maybe_edited, saying
 from worker.core.entries import entries_of, feed_id
 from worker.core.health import dates_after
 from worker.core.moving import PROBATION_S, address, answered
@@ -21,6 +22,7 @@ from worker.decode.sandbox import Sandbox
 from worker.errors import ArchiveError, DecodeError, FetchError, StoreError
 from worker.fetch.client import Fetcher, Terms
 from worker.model import Entry, EntryId, Feed, FeedId, Page, Validators, Why, Wish
+from worker.store.edits import Edits
 from worker.store.feeds import Feeds, Lease, poll_fields
 from worker.store.ledger import FeedClaim, Ledger
 
@@ -43,6 +45,7 @@ class Poller:
 
     feeds: Feeds
     ledger: Ledger
+    edits: Edits
     archive: Archive
     fetcher: Fetcher
     sandbox: Sandbox
@@ -105,23 +108,37 @@ class Poller:
         await asyncio.to_thread(self.archive.append, page)
         now = self.clock()
         entries = entries_of(parsed, feed, now)
-        ids = [entry.entry_id for entry in entries]
-        unlisted = await self._insist(partial(self.feeds.unlisted, feed.feed_id, ids))
-        published = [entry.published_at for entry in entries if entry.entry_id in unlisted]
+        listed = await self._insist(partial(self.feeds.listed, feed.feed_id))
+        published = [entry.published_at for entry in entries if entry.entry_id not in listed]
+        # Before the claim: once the feed's new validators are stored, a 304 would hide an edit.
+        others = maybe_edited(entries, listed)
+        edited = await self._insist(partial(self.edits.edit, others, now=now))
         seen = replace(
             feed,
             title=parsed.title or feed.title,
-            validators=_validators(page),
+            # What has to wait is told again by the next answer, which is whole by the old validators.
+            validators=feed.validators if edited.waiting else _validators(page),
             wishes=parsed.wishes,
             rhythm=watched(feed.rhythm, now, published),
             dates=dates_after(feed.dates, (entry.published_at for entry in entries)),
             polled_at=now,
-            changed_at=now if unlisted else feed.changed_at,
+            changed_at=now if published else feed.changed_at,
             error="",
             failures=0,
         )
-        new = await self._claim(lease, seen, entries, wish=server_wish(page.headers, now))
-        log.info("feed_polled", entries=len(entries), new=len(new))
+        says = {
+            entry.entry_id: b"" if entry.entry_id in edited.waiting else saying(entry)
+            for entry in entries
+        }
+        wish = server_wish(page.headers, now)
+        new = await self._claim(lease, seen, entries, says=says, wish=wish)
+        log.info(
+            "feed_polled",
+            entries=len(entries),
+            new=len(new),
+            edited=len(edited.done),
+            edits_waiting=len(edited.waiting),
+        )
         return new
 
     async def _unchanged(self, lease: Lease, feed: Feed, page: Page) -> tuple[EntryId, ...]:
@@ -150,7 +167,13 @@ class Poller:
         return await self._claim(lease, seen, None, wish=wish)
 
     async def _claim(
-        self, lease: Lease, feed: Feed, entries: Sequence[Entry] | None, *, wish: Wish | None
+        self,
+        lease: Lease,
+        feed: Feed,
+        entries: Sequence[Entry] | None,
+        *,
+        says: Mapping[EntryId, bytes] | None = None,
+        wish: Wish | None,
     ) -> tuple[EntryId, ...]:
         """Store the entries and the feed's state in one step; None means no document came."""
         now = self.clock()
@@ -164,6 +187,7 @@ class Poller:
             next_poll_at=plan.at,
             fields=poll_fields(replace(feed, interval_s=plan.at - now, why=plan.why)),
             listed_all=entries is not None,
+            says=says or {},
             url=feed.url,
             address=feed_id(feed.url),
         )

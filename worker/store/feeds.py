@@ -3,7 +3,7 @@
 import secrets
 import struct
 from base64 import b85decode, b85encode
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import redis
@@ -135,13 +135,13 @@ class Feeds:
             raw, score = pipe.execute()
         return None if score is None else _feed(feed_id, raw, score)
 
-    @store_errors()
-    def unlisted(self, feed_id: FeedId, entry_ids: Sequence[EntryId]) -> frozenset[EntryId]:
-        """Return which of these entries the feed's last document did not list. Cost: O(entries)."""
-        if not entry_ids:
-            return frozenset()
-        listed = self._client.smismember(self._keys.listed(feed_id), entry_ids)
-        return frozenset(one for one, is_old in zip(entry_ids, listed, strict=True) if not is_old)
+    def listed(self, feed_id: FeedId) -> dict[EntryId, bytes]:
+        """Return what the feed's last document listed, and said of each (core.edits.saying).
+
+        Cost: O(entries).
+        """
+        flat = self._scripts.run("listed", [self._keys.listed(feed_id)], {})
+        return {EntryId(i.decode()): said for i, said in zip(flat[::2], flat[1::2], strict=True)}
 
     @store_errors()
     def all(self) -> tuple[Feed, ...]:

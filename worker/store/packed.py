@@ -66,6 +66,7 @@ class ArticleRecord(NamedTuple):
     url: bytes  # SAME_AS_REF, as of most articles
     title: bytes
     evidence: bytes
+    edited_at: float | None = None  # the last field of those that were edited
 
     @classmethod
     def unpack(cls, raw: bytes) -> "ArticleRecord":
@@ -74,16 +75,16 @@ class ArticleRecord(NamedTuple):
         Raises:
             StoreError: it is torn.
         """
-        return cls(*_fields(raw, len(cls._fields)))
+        return cls(*_fields(raw, len(cls._fields) - 1, len(cls._fields)))
 
 
-def _fields(raw: bytes, count: int) -> list[Any]:
+def _fields(raw: bytes, *counts: int) -> list[Any]:
     try:
         fields = msgpack.unpackb(raw, raw=True)
     except ValueError as e:
         raise StoreError(f"a record in Redis is torn: {e}") from e
-    if not isinstance(fields, list) or len(fields) != count:
-        raise StoreError(f"a record in Redis does not have its {count} fields")
+    if not isinstance(fields, list) or len(fields) not in counts:
+        raise StoreError(f"a record in Redis does not have its {counts[0]} fields")
     return fields
 
 
@@ -174,4 +175,5 @@ def article_record(
         SAME_AS_REF if article.url == article.ref else article.url,
         article.title,
         evidence,
+        *([] if article.edited_at is None else [article.edited_at]),
     ]

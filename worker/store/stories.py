@@ -48,6 +48,7 @@ class StoredArticle:
     seen_at: float
     shingles: int
     evidence: bytes  # core.evidence
+    edited_at: float | None = None  # when its feed was last seen to say something else of it
 
 
 class Stories:
@@ -210,4 +211,5 @@ def _article(article_id: ArticleId, record: ArticleRecord, original: bytes | Non
         seen_at=float(record.seen_at),
         shingles=record.shingles,
         evidence=record.evidence,
+        edited_at=None if record.edited_at is None else float(record.edited_at),
     )

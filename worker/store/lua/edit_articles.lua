@@ -1,0 +1,42 @@
+-- Write what feeds say of articles by now. Story, publisher and date stay: they are what was counted.
+--
+-- KEYS[1] {ns:lang}:seq    every other key has the same prefix, so the same hash tag and slot
+-- ARGV[1] map: prefix, gap (s between two edits of an article),
+--         edits ({article, entry, at (when its feed said so), updated (when it was changed, by its
+--                publisher; 0 when he says nothing), title, url, source} ...)
+-- return  for each 'edited', 'same' (nothing to do), or 'early' (within the gap)
+--
+-- Twice: the second call finds what the first one wrote, and tells of nothing.
+-- Cost: one command an article, three more for an edited one.
+--@include records
+--@include events
+local a = cmsgpack.unpack(ARGV[1])
+
+local function edit(id, entry, at, updated, title, url, source)
+  local key = a.prefix .. 'article:' .. id
+  local article = read_record(key)
+  -- Another entry that leads to it may be of any feed; only the one that brought it speaks for it.
+  if not article or article[3] ~= entry then return 'same' end
+  local said_at = article[13] or article[6]
+  if at <= said_at then return 'same' end -- a later word is written already
+  local had_url = article[10] == SAME_AS_REF and article[9] or article[10]
+  if url == '' or source ~= article[4] then url = had_url end
+  if title == '' then title = article[11] end
+  if title == article[11] and url == had_url and updated <= said_at then return 'same' end
+  if article[13] and at < article[13] + a.gap then return 'early' end
+
+  local story_key = a.prefix .. 'story:' .. article[1]
+  local story = read_record(story_key)
+  if story and story[8] == id and story[10] == article[11] then -- its headline is this one's
+    story[10] = title
+    redis.call('SET', story_key, cmsgpack.pack(story), 'KEEPTTL')
+  end
+  article[10], article[11], article[13] = url == article[9] and SAME_AS_REF or url, title, at
+  redis.call('SET', key, cmsgpack.pack(article), 'KEEPTTL')
+  tell(a.prefix, 'type', 'article_edited', 'story', article[1], 'article', id, 'at', at)
+  return 'edited'
+end
+
+local answers = {}
+for i, one in ipairs(a.edits) do answers[i] = edit(unpack(one)) end
+return answers
