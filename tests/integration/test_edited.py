@@ -19,6 +19,7 @@ from outlet import follow as follow_url
 from seeding import BANK, FLOOD, PUMPS, claim, ingest, quarantine
 
 from worker.core.edits import EDIT_GAP_S
+from worker.core.entries import article_id
 from worker.core.events import Cursor, Event
 from worker.model import Article, ArticleId, Entry, EntryId, StoryId
 from worker.steps.audit import audit
@@ -225,6 +226,55 @@ def _merge(context: Context, into: StoryId, other: StoryId) -> None:
     assert Scripts(context.client).run("merge", [prefix + "seq"], arguments) == 1
 
 
+def _ends_as(context: Context, guid: str, url: str) -> str:
+    """Return the outcome of an entry that lists an address."""
+    return row_of(context, ingest(context, guid, url, "Bank", BANK).entry_id).outcome
+
+
+def test_article_when_its_address_was_edited_then_who_lists_either_brings_a_duplicate(
+    context: Context,
+) -> None:
+    """By the first one it has its id, and the one of now leads to it; what was between is free again."""
+    entry = ingest(context, "1", URL, TITLE, FLOOD)
+    between, now = f"{URL}-2", f"{URL}-3"
+    _edit(context, entry, url=between)
+    assert _ends_as(context, "2", between) == "duplicate"
+    context.client.expire(context.keys.article("en", entry.article_id), 1_000)
+    _edit(context, entry, url=now, after_s=2 * EDIT_GAP_S)
+    assert [_ends_as(context, f"{url}#", url) for url in (URL, now)] == ["duplicate"] * 2
+    assert _ends_as(context, "3", between) == "attached"
+    found = context.stories.article(article_id(now, EntryId("")))
+    assert found == _article(context, entry)
+    alias = context.keys.article("en", article_id(now, EntryId("")))
+    assert 0 < context.client.ttl(alias) <= 1_000
+    _edit(context, entry, url=URL, after_s=4 * EDIT_GAP_S)
+    assert context.client.exists(alias) == 0
+
+
+def test_article_when_edited_to_the_address_of_another_then_both_stay(context: Context) -> None:
+    """Neither takes the other's place, or its members'."""
+    first = ingest(context, "1", URL, TITLE, FLOOD)
+    other = ingest(context, "2", NEW_URL, "Bank", BANK)
+    assert _edit(context, first, url=NEW_URL) == _done(first)
+    assert (_article(context, first).url, _article(context, other).title) == (NEW_URL, "Bank")
+    assert _edit(context, first, url=URL, after_s=2 * EDIT_GAP_S) == _done(first)
+    assert _article(context, other).title == "Bank"
+
+
+def test_article_when_it_is_gone_and_its_alias_is_not_then_the_address_is_free(
+    context: Context,
+) -> None:
+    """An alias that leads nowhere stands in nobody's way."""
+    entry = ingest(context, "1", URL, TITLE, FLOOD)
+    _edit(context, entry, url=NEW_URL)
+    article = context.keys.article("en", entry.article_id)
+    kept = context.client.dump(article)
+    context.client.delete(article)
+    assert context.stories.article(article_id(NEW_URL, EntryId(""))) is None
+    assert _ends_as(context, "2", NEW_URL) == "attached"
+    context.client.restore(article, 1_000_000, kept)
+
+
 # --- not attached, or not by this entry --------------------------------------------------------
 
 
@@ -262,6 +312,28 @@ def test_entry_when_pending_and_edited_then_its_article_is_made_of_the_new_words
     assert article.edited_at == entry.seen_at + 60.0
     assert _types(context) == ["story_opened"]
     assert context.ledger.counts()["claimed"] == 1
+
+
+def test_entry_when_its_page_is_not_fetched_yet_then_its_article_is_that_of_the_new_address(
+    context: Context, site: Site
+) -> None:
+    """A link that is put right at once counts for nothing: as if it had been claimed so."""
+
+    async def act(steps: PollSteps) -> None:
+        room = Newsroom(context, site, steps)
+        room.serve()
+        room.say("one", TITLES, folder="wrong/")
+        new = await room.poll()
+        room.say("two", TITLES)
+        assert await room.poll() == ()
+        await fetch_all(steps, new)
+        context.ingest().work(new)
+        assert [path for path in site.paths() if path != "/feed"] == ["/quake", "/opera"]
+        ids = {article_id(site.url(f"/{name}"), EntryId("")) for name in TITLES}
+        assert {row_of(context, entry_id).entry.article_id for entry_id in new} == ids
+
+    with_steps(context, act)
+    assert _types(context) == ["story_opened"] * 2
 
 
 def test_entry_when_edited_while_a_worker_has_it_then_the_edit_waits(context: Context) -> None:
@@ -377,11 +449,15 @@ class Newsroom:
         (lease,) = self.context.feeds.due(now=time.time() + LATER_S, lease_s=0.0, limit=1)
         return await self.poller.poll(lease)
 
-    async def publish(self) -> None:
-        """List the two, and attach them."""
+    def serve(self) -> None:
+        """Have the pages of the two."""
         for name, text in (("quake", QUAKE), ("opera", OPERA)):
             html = {"Content-Type": "text/html"}
             self.site.answers[f"/{name}"] = (200, html, page(TITLES[name], text))
+
+    async def publish(self) -> None:
+        """List the two, and attach them."""
+        self.serve()
         self.say("one", TITLES)
         new = await self.poll()
         await fetch_all(self.steps, new)

@@ -72,7 +72,7 @@ def find_article(parts: Parts, name: str) -> Found:
     row = row or _row_by_scan(parts, {*ids, name, url} - {""})
     if row:
         return _found(parts.stories.article(row.entry.article_id), row)
-    return _among_recent(parts, name, url)
+    return _among_recent(parts, name)
 
 
 def _found(article: StoredArticle | None, row: LedgerRow | None) -> Found:
@@ -128,8 +128,8 @@ def _first_row(parts: Parts, ids: Sequence[EntryId], names: set[str]) -> LedgerR
     return None
 
 
-def _among_recent(parts: Parts, name: str, url: str) -> Found:
-    """Return the newest attached article that has a name or an address, or say which are near.
+def _among_recent(parts: Parts, name: str) -> Found:
+    """Return the newest attached article that came with a name, or say which are near.
 
     Raises:
         NotFoundError: none did.
@@ -137,7 +137,7 @@ def _among_recent(parts: Parts, name: str, url: str) -> Found:
     labels: dict[str, tuple[str, ...]] = {}
     for story in parts.stories.newest(limit=NEAREST_AMONG):
         for article in parts.stories.members(story.story_id):
-            if article.ref == name or article.url == url != "":
+            if article.ref == name:
                 return _found(article, parts.ledger.row(article.entry_id))
             label = _label(article.article_id, article.title)
             labels[article.article_id] = (label, article.title, article.url, article.ref)

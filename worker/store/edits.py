@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import redis
 
 from worker.core.edits import EDIT_GAP_S
+from worker.core.entries import article_id
 from worker.model import ArticleId, Entry, EntryId, StoryId
 from worker.store.keys import Keys, is_story_id, story_lang
 from worker.store.scripts import Scripts
@@ -63,7 +64,10 @@ class Edits:
         found = self._scripts.run(
             "edit_entries",
             [self._keys.entry(entry.entry_id) for entry in entries],
-            {"now": now, "entries": [(e.title, e.url, e.source, e.summary) for e in entries]},
+            {
+                "now": now,
+                "entries": [(e.title, e.url, e.source, e.summary, _by_url(e)) for e in entries],
+            },
         )
         answers: dict[EntryId, str] = {}
         attached: defaultdict[str, list[tuple[ArticleId, Entry]]] = defaultdict(list)
@@ -87,7 +91,7 @@ class Edits:
                 "prefix": prefix,
                 "gap": gap_s,
                 "edits": [
-                    (i, e.entry_id, at, e.updated_at or 0.0, e.title, e.url, e.source)
+                    (i, e.entry_id, at, e.updated_at or 0.0, e.title, e.url, e.source, _by_url(e))
                     for i, e in edits
                 ],
             },
@@ -96,3 +100,8 @@ class Edits:
             entry.entry_id: answer.decode()
             for (_, entry), answer in zip(edits, answers, strict=True)
         }
+
+
+def _by_url(entry: Entry) -> ArticleId:
+    """Return the article id that the address of an entry gives: its own, unless it was edited."""
+    return article_id(entry.url, entry.entry_id)

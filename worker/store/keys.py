@@ -31,7 +31,7 @@ explains why attach and settle are therefore two idempotent scripts and not one.
 | {ns:lang}:story:<id>          | string | msgpack list: version, size, times, exemplars, title …   | retention             |
 | {ns:lang}:members:<id>        | zset   | article id -> published; none for a story of one         | retention             |
 | {ns:lang}:sources:<id>        | hash   | publisher -> own accounts (0 = reprints only); the same  | retention             |
-| {ns:lang}:article:<id>        | string | msgpack list: story, publisher, address, evidence …      | retention             |
+| {ns:lang}:article:<id>        | string | msgpack list: story, publisher …; of an alias: the id    | retention             |
 | {ns:lang}:family:<id>         | string | of the texts that copy <id>, the one published first     | retention             |
 | {ns:lang}:c                   | hash   | copy index: page -> bucket, stamp, 4-byte number, ...    | window                |
 | {ns:lang}:s                   | hash   | story index: page -> bucket, stamp, 6-byte story, ...    | window                |

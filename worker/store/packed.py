@@ -66,7 +66,9 @@ class ArticleRecord(NamedTuple):
     url: bytes  # SAME_AS_REF, as of most articles
     title: bytes
     evidence: bytes
-    edited_at: float | None = None  # the last field of those that were edited
+    # Only of those that were edited:
+    edited_at: float | None = None
+    alias: bytes = b""  # the article id that its address of now would give; stands for this one
 
     @classmethod
     def unpack(cls, raw: bytes) -> "ArticleRecord":
@@ -75,7 +77,7 @@ class ArticleRecord(NamedTuple):
         Raises:
             StoreError: it is torn.
         """
-        return cls(*_fields(raw, len(cls._fields) - 1, len(cls._fields)))
+        return cls(*_fields(raw, len(cls._fields) - 2, len(cls._fields)))
 
 
 def _fields(raw: bytes, *counts: int) -> list[Any]:
@@ -88,8 +90,11 @@ def _fields(raw: bytes, *counts: int) -> list[Any]:
     return fields
 
 
-def merged_into(raw: bytes) -> str:
-    """Return the id of the story that another one became part of, from its record; else nothing."""
+def stands_for(raw: bytes) -> str:
+    """Return whose id a record holds instead of fields; nothing for a record that has them.
+
+    A story that became part of another one stands for that, an edited article's new address for it.
+    """
     return msgpack.unpackb(raw)[0] if raw[:1] == _LIST_OF_ONE else ""
 
 
@@ -175,5 +180,5 @@ def article_record(
         SAME_AS_REF if article.url == article.ref else article.url,
         article.title,
         evidence,
-        *([] if article.edited_at is None else [article.edited_at]),
+        *([] if article.edited_at is None else [article.edited_at, ""]),
     ]

@@ -3,16 +3,28 @@
 -- KEYS[1] {ns:lang}:seq    every other key has the same prefix, so the same hash tag and slot
 -- ARGV[1] map: prefix, gap (s between two edits of an article),
 --         edits ({article, entry, at (when its feed said so), updated (when it was changed, by its
---                publisher; 0 when he says nothing), title, url, source} ...)
+--                publisher; 0 when he says nothing), title, url, source,
+--                by_url (the article id that the address gives)} ...)
 -- return  for each 'edited', 'same' (nothing to do), or 'early' (within the gap)
 --
 -- Twice: the second call finds what the first one wrote, and tells of nothing.
--- Cost: one command an article, three more for an edited one.
+-- Cost: one command an article, up to six more for an edited one.
 --@include records
 --@include events
 local a = cmsgpack.unpack(ARGV[1])
 
-local function edit(id, entry, at, updated, title, url, source)
+-- Let the address of now lead to an article, and no more the one before; the first one gave it its id.
+-- Whoever lists it there is a duplicate. Where another article has that address already, it keeps it.
+local function lead(article, key, id, by_url)
+  if article[14] and article[14] ~= '' then redis.call('DEL', a.prefix .. 'article:' .. article[14]) end
+  article[14] = ''
+  if by_url == id then return end
+  local left = math.max(redis.call('PTTL', key), 1)
+  local is_free = redis.call('SET', a.prefix .. 'article:' .. by_url, cmsgpack.pack({id}), 'NX', 'PX', left)
+  if is_free then article[14] = by_url end
+end
+
+local function edit(id, entry, at, updated, title, url, source, by_url)
   local key = a.prefix .. 'article:' .. id
   local article = read_record(key)
   -- Another entry that leads to it may be of any feed; only the one that brought it speaks for it.
@@ -31,7 +43,9 @@ local function edit(id, entry, at, updated, title, url, source)
     story[10] = title
     redis.call('SET', story_key, cmsgpack.pack(story), 'KEEPTTL')
   end
-  article[10], article[11], article[13] = url == article[9] and SAME_AS_REF or url, title, at
+  if url ~= had_url then lead(article, key, id, by_url) end
+  article[10], article[11] = url == article[9] and SAME_AS_REF or url, title
+  article[13], article[14] = at, article[14] or ''
   redis.call('SET', key, cmsgpack.pack(article), 'KEEPTTL')
   tell(a.prefix, 'type', 'article_edited', 'story', article[1], 'article', id, 'at', at)
   return 'edited'

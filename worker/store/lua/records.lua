@@ -2,7 +2,9 @@
 --
 -- An article: story, root (the first of its family to come, '' for that one), entry, source,
 --   published_at, seen_at, then what few scripts read: shingles, score, ref, url (SAME_AS_REF as of most),
---   title, evidence, and edited_at where it was edited.
+--   title, evidence; and where it was edited: edited_at, alias (the id that its address of now would give,
+--   '' when that is none of its own).
+-- An alias of an article: that one's id, alone.
 -- A story: version, size, copies, first_at, last_at, exemplars, opened_at, founder, its source, title,
 --   past (how many of its articles expired and left its list of members).
 -- A story that was merged into another one: that one's id, alone.
