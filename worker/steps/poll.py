@@ -1,7 +1,7 @@
 """One poll of one feed: ask, decode, and claim its new entries together with its new state."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
@@ -9,7 +9,7 @@ from typing import TypeVar
 import structlog
 
 from worker.archive.warc import Archive
-from worker.core.edits import maybe_edited, saying
+from worker.core.edits import maybe_edited
 from worker.core.entries import entries_of, feed_id
 from worker.core.health import dates_after
 from worker.core.moving import PROBATION_S, address, answered
@@ -111,13 +111,12 @@ class Poller:
         listed = await self._insist(partial(self.feeds.listed, feed.feed_id))
         published = [entry.published_at for entry in entries if entry.entry_id not in listed]
         # Before the claim: once the feed's new validators are stored, a 304 would hide an edit.
-        others = maybe_edited(entries, listed)
-        edited = await self._insist(partial(self.edits.edit, others, now=now))
+        said = maybe_edited(entries, listed)
+        edited = await self._insist(partial(self.edits.edit, said, now=now))
         seen = replace(
             feed,
             title=parsed.title or feed.title,
-            # What has to wait is told again by the next answer, which is whole by the old validators.
-            validators=feed.validators if edited.waiting else _validators(page),
+            validators=_validators(page),
             wishes=parsed.wishes,
             rhythm=watched(feed.rhythm, now, published),
             dates=dates_after(feed.dates, (entry.published_at for entry in entries)),
@@ -126,19 +125,8 @@ class Poller:
             error="",
             failures=0,
         )
-        says = {
-            entry.entry_id: b"" if entry.entry_id in edited.waiting else saying(entry)
-            for entry in entries
-        }
-        wish = server_wish(page.headers, now)
-        new = await self._claim(lease, seen, entries, says=says, wish=wish)
-        log.info(
-            "feed_polled",
-            entries=len(entries),
-            new=len(new),
-            edited=len(edited.done),
-            edits_waiting=len(edited.waiting),
-        )
+        new = await self._claim(lease, seen, entries, wish=server_wish(page.headers, now))
+        log.info("feed_polled", entries=len(entries), new=len(new), edited=edited)
         return new
 
     async def _unchanged(self, lease: Lease, feed: Feed, page: Page) -> tuple[EntryId, ...]:
@@ -167,13 +155,7 @@ class Poller:
         return await self._claim(lease, seen, None, wish=wish)
 
     async def _claim(
-        self,
-        lease: Lease,
-        feed: Feed,
-        entries: Sequence[Entry] | None,
-        *,
-        says: Mapping[EntryId, bytes] | None = None,
-        wish: Wish | None,
+        self, lease: Lease, feed: Feed, entries: Sequence[Entry] | None, *, wish: Wish | None
     ) -> tuple[EntryId, ...]:
         """Store the entries and the feed's state in one step; None means no document came."""
         now = self.clock()
@@ -187,7 +169,6 @@ class Poller:
             next_poll_at=plan.at,
             fields=poll_fields(replace(feed, interval_s=plan.at - now, why=plan.why)),
             listed_all=entries is not None,
-            says=says or {},
             url=feed.url,
             address=feed_id(feed.url),
         )

@@ -8,10 +8,11 @@ and may run twice.
 import math
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import redis
 
+from worker.core.edits import saying
 from worker.model import ArticleId, Entry, EntryId, FeedId, Outcome, StoryId
 from worker.settings import DAY_S, LedgerSettings
 from worker.store.client import store_errors
@@ -69,7 +70,6 @@ class FeedClaim:
     listed_all: bool  # the response was a whole document, not a 304
     url: str = ""  # where it is asked from now on; empty: where it was
     address: str = ""  # the id of that address, as a feed would have it
-    says: Mapping[EntryId, bytes] = field(default_factory=dict)  # core.edits.saying of each entry
 
 
 class Ledger:
@@ -90,15 +90,13 @@ class Ledger:
 
         Returns: the ids of the new ones, in order. Cost: O(entries).
         """
-        feed_id, says = (feed.feed_id, feed.says) if feed else (FeedId(""), {})
+        feed_id = feed.feed_id if feed else FeedId("")
         k = self._keys
         keys = [k.counts, k.pending, k.feeds, k.feed(feed_id), k.listed(feed_id), k.moved]
         arguments = {
             "now": now,
             "lease": self._lease_s,
-            "entries": [
-                (e.entry_id, _flat(_entry_fields(e)), says.get(e.entry_id, b"")) for e in entries
-            ],
+            "entries": [(e.entry_id, _flat(_entry_fields(e)), saying(e)) for e in entries],
             "listed_all": feed is not None and feed.listed_all,
             "feed_id": feed_id,
             "token": feed.token if feed else "",

@@ -1,11 +1,11 @@
 -- Write what feeds say of articles by now. Story, publisher and date stay: they are what was counted.
 --
 -- KEYS[1] {ns:lang}:seq    every other key has the same prefix, so the same hash tag and slot
--- ARGV[1] map: prefix, gap (s between two edits of an article),
+-- ARGV[1] map: prefix, each (s: one event an article in each of these stretches of time),
 --         edits ({article, entry, at (when its feed said so), updated (when it was changed, by its
 --                publisher; 0 when he says nothing), title, url, source,
 --                by_url (the article id that the address gives)} ...)
--- return  for each 'edited', 'same' (nothing to do), or 'early' (within the gap)
+-- return  how many were edited
 --
 -- Twice: the second call finds what the first one wrote, and tells of nothing.
 -- Cost: one command an article, up to six more for an edited one.
@@ -28,14 +28,13 @@ local function edit(id, entry, at, updated, title, url, source, by_url)
   local key = a.prefix .. 'article:' .. id
   local article = read_record(key)
   -- Another entry that leads to it may be of any feed; only the one that brought it speaks for it.
-  if not article or article[3] ~= entry then return 'same' end
+  if not article or article[3] ~= entry then return 0 end
   local said_at = article[13] or article[6]
-  if at <= said_at then return 'same' end -- a later word is written already
+  if at <= said_at then return 0 end -- a later word is written already
   local had_url = article[10] == SAME_AS_REF and article[9] or article[10]
   if url == '' or source ~= article[4] then url = had_url end
   if title == '' then title = article[11] end
-  if title == article[11] and url == had_url and updated <= said_at then return 'same' end
-  if article[13] and at < article[13] + a.gap then return 'early' end
+  if title == article[11] and url == had_url and updated <= said_at then return 0 end
 
   local story_key = a.prefix .. 'story:' .. article[1]
   local story = read_record(story_key)
@@ -45,12 +44,15 @@ local function edit(id, entry, at, updated, title, url, source, by_url)
   end
   if url ~= had_url then lead(article, key, id, by_url) end
   article[10], article[11] = url == article[9] and SAME_AS_REF or url, title
+  local is_told = article[13] and math.floor(article[13] / a.each) == math.floor(at / a.each)
   article[13], article[14] = at, article[14] or ''
   redis.call('SET', key, cmsgpack.pack(article), 'KEEPTTL')
-  tell(a.prefix, 'type', 'article_edited', 'story', article[1], 'article', id, 'at', at)
-  return 'edited'
+  if not is_told then
+    tell(a.prefix, 'type', 'article_edited', 'story', article[1], 'article', id, 'at', at)
+  end
+  return 1
 end
 
-local answers = {}
-for i, one in ipairs(a.edits) do answers[i] = edit(unpack(one)) end
-return answers
+local edited = 0
+for _, one in ipairs(a.edits) do edited = edited + edit(unpack(one)) end
+return edited
