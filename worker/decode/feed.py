@@ -166,6 +166,7 @@ def _entry(item: Any, base: str, content_chars: int) -> ParsedEntry:
         summary=max((plain_text(text, MAX_SUMMARY_CHARS) for text in texts), key=len),
         published_at=_published_at(item),
         content=full_content(full, content_chars),
+        updated_at=_seconds(dict.get(item, "updated_parsed")),
     )
 
 
@@ -185,9 +186,13 @@ def _link_to(relation: str, feed: Any, base: str) -> str:
 
 
 def _published_at(item: Any) -> float | None:
-    """Return an entry's date as Unix seconds, or None; feedparser's parsed dates are UTC."""
+    """Return when an entry was published, or at least updated, as Unix seconds, or None."""
     # dict.get: FeedParserDict's own maps one date to the other, with a warning.
-    parsed = dict.get(item, "published_parsed") or dict.get(item, "updated_parsed")
+    return _seconds(dict.get(item, "published_parsed") or dict.get(item, "updated_parsed"))
+
+
+def _seconds(parsed: Any) -> float | None:
+    """Return one of feedparser's parsed dates, which are UTC, as Unix seconds, or None."""
     # feedparser makes years -1 and 10000 of some dates, which timegm refuses or misreads.
     if not isinstance(parsed, time.struct_time) or not 1970 <= parsed.tm_year <= 9998:
         return None
