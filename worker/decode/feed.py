@@ -5,7 +5,6 @@ One job: bytes of RSS, Atom or RDF in, ``ParsedFeed`` out. It never opens a file
 some crash expat. Called by decode/document.
 """
 
-import calendar
 import io
 import re
 import time
@@ -16,6 +15,7 @@ from xml.sax import SAXException
 import feedparser
 
 from worker.core.wishes import skipping
+from worker.decode.dates import moment
 from worker.decode.values import (
     MAX_ENTRIES,
     MAX_GUID_CHARS,
@@ -137,6 +137,16 @@ def _parse(body: bytes, content_type: str) -> Any:
     return raw
 
 
+def _unread(_: str) -> time.struct_time:
+    """Return any date in feedparser's form; decode/dates reads the text itself."""
+    return time.gmtime(0)
+
+
+# Asked before all of feedparser's own, of which one raises IndexError on 'Sun, 018/13/30 06:15:15 UT': a
+# single such date would cost the whole document.
+feedparser.registerDateHandler(_unread)
+
+
 def _newest(items: list[Any]) -> Iterable[Any]:
     """Return at most MAX_ENTRIES items: the document's order, unless the newest must be chosen."""
     if len(items) <= MAX_ENTRIES:
@@ -165,16 +175,10 @@ def _link(item: Any, base: str) -> str:
 
 
 def _published_at(item: Any) -> float | None:
-    """Return an entry's date as Unix seconds, or None; feedparser's parsed dates are UTC."""
+    """Return an entry's date as Unix seconds, or None: when it was published, else when updated."""
     # dict.get: FeedParserDict's own maps one date to the other, with a warning.
-    parsed = dict.get(item, "published_parsed") or dict.get(item, "updated_parsed")
-    # feedparser makes years -1 and 10000 of some dates, which timegm refuses or misreads.
-    if not isinstance(parsed, time.struct_time) or not 1970 <= parsed.tm_year <= 9998:
-        return None
-    try:
-        return float(calendar.timegm(parsed))
-    except (ValueError, OverflowError):
-        return None
+    texts = (str(dict.get(item, name) or "") for name in ("published", "updated"))
+    return next((at for at in map(moment, texts) if at is not None), None)
 
 
 def _wishes(feed: Any, body: bytes) -> FeedWishes:

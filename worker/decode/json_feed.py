@@ -6,6 +6,7 @@ Called by decode/document; to run inside decode/sandbox.
 import json
 from typing import Any
 
+from worker.decode.dates import moment
 from worker.decode.values import (
     MAX_ENTRIES,
     MAX_GUID_CHARS,
@@ -14,7 +15,6 @@ from worker.decode.values import (
     clean,
     lines,
     plain_text,
-    rfc3339,
     web_address,
 )
 from worker.errors import DecodeError
@@ -69,7 +69,7 @@ def _entry(item: dict[str, Any], base: str) -> ParsedEntry:
 
 
 def _published_at(item: dict[str, Any]) -> float | None:
-    return rfc3339(_text(item, "date_published")) or rfc3339(_text(item, "date_modified"))
+    return moment(_text(item, "date_published")) or moment(_text(item, "date_modified"))
 
 
 def _plain(text: str) -> str:
