@@ -1,3 +1,6 @@
+import gzip
+import zlib
+
 import pytest
 
 from worker.decode.page import extract_page
@@ -71,6 +74,8 @@ def test_extract_page_when_there_is_no_main_text_then_text_is_empty() -> None:
         (b"%PDF-1.4 \x00\x01\x02", "not an HTML page"),
         (b"<p>" * 50_001, "50000 tags"),
         (_page(body="<p>" + "<b>x</b>" * 20_000 + "</p>"), "5000 children"),
+        (gzip.compress(_page(body="<b>x</b>" * 20_000)), "not an HTML page"),
+        (zlib.compress(_page()), "not an HTML page"),
         (_page(body="<p " + " ".join(f"a{n}=1" for n in range(600)) + ">x</p>"), "attributes"),
     ],
 )

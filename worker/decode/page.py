@@ -143,7 +143,8 @@ def _tree(body: bytes) -> lxml.html.HtmlElement:
             if len(_QUOTED.sub(b"", tag).split()) > MAX_ATTRIBUTES:
                 raise DecodeError(f"the page has a tag with more than {MAX_ATTRIBUTES} attributes")
     try:
-        tree = load_html(_NO_CHARACTER.sub(b"", body))
+        # Nothing is decompressed here: what was counted has to be what is parsed.
+        tree = load_html(_NO_CHARACTER.sub(b"", body), max_size=0)
     except _EXTRACTOR_FAULTS as e:
         raise DecodeError(f"the page could not be read: {type(e).__name__}") from e
     if tree is None:
