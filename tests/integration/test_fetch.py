@@ -292,6 +292,7 @@ def test_get_when_the_host_is_private_then_refuses_before_connecting(url: str) -
         "http://example.com:22/",
         "http://example.com:99999/",
         "http://127.0.0.1\\@example.com/",
+        "http://[]@",
     ],
 )
 def test_get_when_the_address_is_not_for_us_then_raises_for_good(url: str) -> None:
