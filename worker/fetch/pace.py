@@ -6,10 +6,10 @@ host, and one of the requests in flight, until the wall clock ends it. Called by
 
 from worker.errors import FetchError
 
-# dnf gives up at the same speed (dnf.conf, minrate). It takes what is smaller than 10 kB, or comes
-# within a stretch, at any speed; what is larger would not come within feed_timeout_s otherwise.
+# dnf gives up at the same speed (dnf.conf, minrate). What is all there within a stretch may come at any
+# speed, and what is larger than 30 kB would at this one not come within `fetch.feed_timeout_s` anyway.
 LEAST_BYTES_PER_S = 1_000
-STRETCH_S = 10.0  # a third of the time that a feed may take; a shorter pause is no drip
+STRETCH_S = 10.0  # a third of that; a shorter pause is no drip
 
 
 class Pace:
