@@ -10,8 +10,10 @@ KILLS   ?=
 SEED    ?=
 AWAY_S  ?=
 DOCS    ?=
+SECONDS ?=
+TARGET  ?=
 
-.PHONY: run test bench chaos outage soak lint types arch check clean
+.PHONY: run test bench chaos outage soak fuzz lint types arch check clean
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
@@ -40,6 +42,10 @@ outage: $(READY)  ## two minutes: Redis away for 30 s; AWAY_S=60; Linux
 
 soak: $(READY)  ## an hour and a half: 200 000 entries without faults; ENTRIES=5000 for half an hour; Linux
 	$(BIN)/python tests/chaos/soak.py --entries $(or $(ENTRIES),200000) --seed $(or $(SEED),1)
+
+fuzz: $(READY)  ## ten minutes for each kind of input; SECONDS=60 TARGET=feed for less; Python 3.11 to 3.13
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fuzz]'
+	$(BIN)/python tests/fuzz/run.py --seconds $(or $(SECONDS),600) $(if $(TARGET),--target $(TARGET))
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -14,6 +14,7 @@ from worker.errors import FetchError
 from worker.fetch.budget import HostBudget
 from worker.fetch.client import Fetcher, FetchPolicy, Terms
 from worker.fetch.guard import PrivateAddressError
+from worker.fetch.pace import Pace
 from worker.model import Page, Validators
 
 T = TypeVar("T")
@@ -291,6 +292,7 @@ def test_get_when_the_host_is_private_then_refuses_before_connecting(url: str) -
         "http://example.com:22/",
         "http://example.com:99999/",
         "http://127.0.0.1\\@example.com/",
+        "http://[]@",
     ],
 )
 def test_get_when_the_address_is_not_for_us_then_raises_for_good(url: str) -> None:
@@ -385,6 +387,41 @@ def test_get_when_the_server_is_slow_then_the_wall_clock_ends_it(answer: Answer)
     assert not error.permanent
 
 
+def test_get_when_the_body_drips_then_it_is_given_up_long_before_the_deadline(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Fifty bytes a second are too few, whatever time is left."""
+    monkeypatch.setattr("worker.fetch.pace.STRETCH_S", 0.1)
+    error = failure(_drip_body, timeout_s=60.0)
+    assert "bytes a second" in str(error)
+    assert "http://127.0.0.1" in str(error)
+    assert not error.permanent
+
+
+def test_get_when_the_end_of_a_body_was_late_then_takes_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What is all there is not refused for having been slow."""
+    monkeypatch.setattr("worker.fetch.pace.STRETCH_S", 0.0)
+    arrived = asyncio.Event()
+
+    async def halves(writer: asyncio.StreamWriter) -> None:
+        whole = response()
+        writer.write(whole[:-5])
+        await writer.drain()
+        await arrived.wait()
+        writer.write(whole[-5:])
+
+    took = Pace.took
+
+    def noted(pace: Pace, size: int, now: float) -> None:
+        took(pace, size, now)
+        arrived.set()
+
+    monkeypatch.setattr(Pace, "took", noted)
+    assert fetch(halves).body == FEED
+
+
 @pytest.mark.parametrize(
     "answer",
     [
@@ -406,6 +443,7 @@ def test_get_when_the_server_is_slow_then_the_wall_clock_ends_it(answer: Answer)
         response(FEED, "Content-Encoding: zstd"),
         response(FEED, "Content-Encoding: aes128gcm"),
         response(b"", "Location: http://\xff[", status="302 Found"),
+        response(b"", "Location: http://[]@", status="302 Found"),
     ],
 )
 def test_get_when_the_response_is_broken_then_raises_fetch_error(answer: bytes) -> None:

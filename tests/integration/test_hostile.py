@@ -9,7 +9,6 @@ import pytest
 from outlet import OPERA, QUAKE, Site, follow, page, poll_all, with_steps
 
 from worker.decode.opml import read_opml
-from worker.decode.page import MAX_TITLE_CHARS as MAX_PAGE_TITLE_CHARS
 from worker.decode.sandbox import Sandbox
 from worker.decode.values import MAX_ENTRIES, MAX_GUID_CHARS, MAX_SUMMARY_CHARS, MAX_TITLE_CHARS
 from worker.errors import DecodeError
@@ -228,7 +227,7 @@ def test_page_when_hostile_but_readable_then_its_article_is_read(
     """The article is found in what lies around it, within the limits."""
     result = _prepared(pool, html, summary="")
     assert isinstance(result, Prepared)
-    assert len(result.title) <= MAX_PAGE_TITLE_CHARS
+    assert len(result.title) <= MAX_TITLE_CHARS
     assert result.lang == "en"
 
 

@@ -1,3 +1,6 @@
+import gzip
+import zlib
+
 import pytest
 
 from worker.decode.page import extract_page
@@ -48,6 +51,16 @@ def test_extract_page_when_the_title_ends_with_the_site_then_strips_it(
     assert extract_page(_page(title=title, head=head), url=URL).title == expected
 
 
+def test_extract_page_when_text_holds_controls_then_drops_them() -> None:
+    """What feeds' texts may not hold, pages' may not either; blanks of any kind are one."""
+    odd = "<p>Ministers\tof both\u00a0 countries &#1;signed &#x202e;the plan &#127;on Sunday evening.</p>"
+    page = extract_page(_page(title="Talks\x7f in\t Moscow\u202e", body=odd), url=URL)
+    assert page.title == "Talks in Moscow"
+    assert page.text.split("\n")[-1] == (
+        "Ministers of both countries signed the plan on Sunday evening."
+    )
+
+
 def test_extract_page_when_there_is_no_main_text_then_text_is_empty() -> None:
     """A page without an article is a page with an empty text, not an error."""
     page = extract_page(b"<html><head><title>Log in</title></head><body></body></html>", url=URL)
@@ -61,6 +74,8 @@ def test_extract_page_when_there_is_no_main_text_then_text_is_empty() -> None:
         (b"%PDF-1.4 \x00\x01\x02", "not an HTML page"),
         (b"<p>" * 50_001, "50000 tags"),
         (_page(body="<p>" + "<b>x</b>" * 20_000 + "</p>"), "5000 children"),
+        (gzip.compress(_page(body="<b>x</b>" * 20_000)), "not an HTML page"),
+        (zlib.compress(_page()), "not an HTML page"),
         (_page(body="<p " + " ".join(f"a{n}=1" for n in range(600)) + ">x</p>"), "attributes"),
     ],
 )

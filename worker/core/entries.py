@@ -6,6 +6,7 @@ of the same text never share one. Called by steps/poll, steps/replay and the com
 
 from collections import defaultdict
 from hashlib import blake2b
+from ipaddress import IPv6Address
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import idna
@@ -58,11 +59,12 @@ def canonical_url(url: str) -> str:
 
 def _canonical_host(host: str) -> str:
     """Return a host in lower case and ASCII. Raises ValueError when it is not one."""
-    host = host.lower().rstrip(".")
-    if ":" in host:  # an IPv6 address; urlsplit took its brackets
-        return f"[{host}]"
+    host = host.lower()
+    if ":" in host and "%" not in host:  # an IPv6 address; urlsplit took its brackets
+        return f"[{IPv6Address(host)}]"  # AddressValueError is a ValueError
     if not host.isascii():
         host = idna.encode(host, uts46=True).decode("ascii")  # IDNAError is a ValueError
+    host = host.rstrip(".")  # the encoded one: other scripts' full stops are dots by now
     if not host.replace("-", "").replace(".", "").replace("_", "").isalnum() or ".." in host:
         raise ValueError("not a host name")
     return host

@@ -5,7 +5,6 @@ One job: bytes of RSS, Atom or RDF in, ``ParsedFeed`` out. It never opens a file
 some crash expat. Called by decode/document.
 """
 
-import calendar
 import io
 import re
 import time
@@ -16,6 +15,7 @@ from xml.sax import SAXException
 import feedparser
 
 from worker.core.wishes import skipping
+from worker.decode.dates import moment
 from worker.decode.values import (
     MAX_ENTRIES,
     MAX_GUID_CHARS,
@@ -146,6 +146,16 @@ def _parse(body: bytes, content_type: str) -> Any:
     return raw
 
 
+def _unread(_: str) -> time.struct_time:
+    """Return any date in feedparser's form; decode/dates reads the text itself."""
+    return time.gmtime(0)
+
+
+# Asked before all of feedparser's own, of which one raises IndexError on 'Sun, 018/13/30 06:15:15 UT': a
+# single such date would cost the whole document.
+feedparser.registerDateHandler(_unread)
+
+
 def _newest(items: list[Any]) -> Iterable[Any]:
     """Return at most MAX_ENTRIES items: the document's order, unless the newest must be chosen."""
     if len(items) <= MAX_ENTRIES:
@@ -166,7 +176,7 @@ def _entry(item: Any, base: str, content_chars: int) -> ParsedEntry:
         summary=max((plain_text(text, MAX_SUMMARY_CHARS) for text in texts), key=len),
         published_at=_published_at(item),
         content=full_content(full, content_chars),
-        updated_at=_seconds(dict.get(item, "updated_parsed")),
+        updated_at=_moment_of(item, "updated"),
     )
 
 
@@ -186,20 +196,15 @@ def _link_to(relation: str, feed: Any, base: str) -> str:
 
 
 def _published_at(item: Any) -> float | None:
-    """Return when an entry was published, or at least updated, as Unix seconds, or None."""
+    """Return an entry's date as Unix seconds, or None: when it was published, else when updated."""
+    times = (_moment_of(item, name) for name in ("published", "updated"))
+    return next((at for at in times if at is not None), None)
+
+
+def _moment_of(item: Any, name: str) -> float | None:
+    """Return one of an entry's dates as Unix seconds, or None."""
     # dict.get: FeedParserDict's own maps one date to the other, with a warning.
-    return _seconds(dict.get(item, "published_parsed") or dict.get(item, "updated_parsed"))
-
-
-def _seconds(parsed: Any) -> float | None:
-    """Return one of feedparser's parsed dates, which are UTC, as Unix seconds, or None."""
-    # feedparser makes years -1 and 10000 of some dates, which timegm refuses or misreads.
-    if not isinstance(parsed, time.struct_time) or not 1970 <= parsed.tm_year <= 9998:
-        return None
-    try:
-        return float(calendar.timegm(parsed))
-    except (ValueError, OverflowError):
-        return None
+    return moment(str(dict.get(item, name) or ""))
 
 
 def _wishes(feed: Any, body: bytes) -> FeedWishes:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from worker.decode.dates import moment
 from worker.decode.values import (
     MAX_ENTRIES,
     MAX_GUID_CHARS,
@@ -17,7 +18,6 @@ from worker.decode.values import (
     lines,
     plain_text,
     public_address,
-    rfc3339,
     web_address,
 )
 from worker.errors import DecodeError
@@ -82,12 +82,12 @@ def _entry(item: dict[str, Any], base: str, content_chars: int) -> ParsedEntry:
         summary=max(texts, key=len),
         published_at=_published_at(item),
         content=full_content([item.get("content_html")], content_chars),
-        updated_at=rfc3339(_text(item, "date_modified")),
+        updated_at=moment(_text(item, "date_modified")),
     )
 
 
 def _published_at(item: dict[str, Any]) -> float | None:
-    return rfc3339(_text(item, "date_published")) or rfc3339(_text(item, "date_modified"))
+    return moment(_text(item, "date_published")) or moment(_text(item, "date_modified"))
 
 
 def _plain(text: str) -> str:

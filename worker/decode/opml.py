@@ -9,13 +9,13 @@ from collections.abc import Iterable
 
 from lxml import etree
 
+from worker.decode.values import MAX_TITLE_CHARS, clean
 from worker.errors import DecodeError
 from worker.model import Feed
 
 # The largest of 119 public lists has 482 feeds, another 98 KB; these leave forty times that.
 MAX_BYTES = 8 * 1024 * 1024
 MAX_FEEDS = 20_000
-MAX_TITLE_CHARS = 500
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -36,9 +36,19 @@ def read_opml(body: bytes) -> tuple[tuple[str, str], ...]:
         resolve_entities=False, no_network=True, huge_tree=False, load_dtd=False, recover=True
     )
     try:
-        root = etree.fromstring(body, parser)
-    except (etree.XMLSyntaxError, ValueError) as e:
+        feeds = _listed(etree.fromstring(body, parser))
+    except (
+        etree.XMLSyntaxError,
+        ValueError,
+    ) as e:  # ValueError: also a reference to half a character
         raise DecodeError("the OPML list is not XML") from e
+    if len(feeds) > MAX_FEEDS:
+        raise DecodeError(f"the OPML list has more than {MAX_FEEDS} feeds")
+    return tuple(feeds.items())
+
+
+def _listed(root: etree._Element | None) -> dict[str, str]:
+    """Return title by address. Raises DecodeError when it is no OPML, ValueError for what no text is."""
     # No QName: of broken documents it refuses names that the forgiving parser let pass.
     if root is None or str(root.tag).rpartition("}")[2].lower() != "opml":
         raise DecodeError("the document is not an OPML list")
@@ -47,11 +57,9 @@ def read_opml(body: bytes) -> tuple[tuple[str, str], ...]:
         names = {str(name).lower(): str(value) for name, value in outline.attrib.items()}
         url = _feed_url(names.get("xmlurl", ""))
         if url:
-            title = names.get("title") or names.get("text") or ""
+            title = clean(names.get("title") or names.get("text") or "")
             feeds.setdefault(url, " ".join(title.split())[:MAX_TITLE_CHARS])
-    if len(feeds) > MAX_FEEDS:
-        raise DecodeError(f"the OPML list has more than {MAX_FEEDS} feeds")
-    return tuple(feeds.items())
+    return feeds
 
 
 def _feed_url(value: str) -> str:
@@ -60,7 +68,8 @@ def _feed_url(value: str) -> str:
     if url.lower().startswith("feed:"):
         rest = url[len("feed:") :]
         url = f"http:{rest}" if rest.startswith("//") else rest
-    return url if url.lower().startswith(("http://", "https://")) else ""
+    is_web = url.lower().startswith(("http://", "https://"))
+    return url if is_web and url == clean(url) else ""
 
 
 def write_opml(feeds: Iterable[Feed]) -> bytes:

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import lxml.html
 from lxml import etree
 
+from worker.decode.values import MAX_TITLE_CHARS, clean, lines
 from worker.errors import DecodeError
 from worker.model import ExtractedPage
 
@@ -25,7 +26,6 @@ MAX_TAGS = 50_000
 MAX_CHILDREN = 5_000
 MAX_ATTRIBUTES = 500
 MAX_TEXT_CHARS = 500_000  # a long novel's length; sizes everything that comes after
-MAX_TITLE_CHARS = 500
 _SHORTEST_CROWDED_TAG = 2 * MAX_ATTRIBUTES  # an attribute takes two bytes at least
 
 # What trafilatura, htmldate and lxml raise on odd pages instead of giving up.
@@ -44,6 +44,12 @@ _PARAGRAPH_CHARS = 40
 _LEAST_OF_PARAGRAPHS = 0.25  # see `_is_poor`
 _LEAST_IN_PARAGRAPHS = 0.1
 
+# References to controls and non-characters, of which a single one costs trafilatura the whole text: lxml
+# reads them and does not take them back. As bytes they do no harm.
+_NO_CHARACTER = re.compile(
+    rb"&#(?:0*(?:[1-8]|1[124-9]|2\d|3[01]|6553[45])|x0*(?:[1-8bcef]|1[0-9a-f]|fff[ef]))(?![0-9a-f]);?",
+    re.IGNORECASE,
+)
 _QUOTED = re.compile(rb""""[^"]*"|'[^']*'""")
 _SITE_SUFFIX = re.compile(r"\s+(?:[|\u2013\u2014\u00b7\u2022\u00bb]|-|::)\s+([^|]+)$")
 
@@ -106,8 +112,7 @@ def _extracted(tree: lxml.html.HtmlElement, url: str, options: Any) -> str:
     found = bare_extraction(tree, url=url, options=options)
     if not isinstance(found, Document):
         return ""
-    lines = (line.strip() for line in (found.text or "").splitlines())
-    return "\n".join(line for line in lines if line)[:MAX_TEXT_CHARS]
+    return "\n".join(lines(clean(found.text or "")))[:MAX_TEXT_CHARS]
 
 
 def _is_poor(text: str, tree: lxml.html.HtmlElement) -> bool:
@@ -138,7 +143,8 @@ def _tree(body: bytes) -> lxml.html.HtmlElement:
             if len(_QUOTED.sub(b"", tag).split()) > MAX_ATTRIBUTES:
                 raise DecodeError(f"the page has a tag with more than {MAX_ATTRIBUTES} attributes")
     try:
-        tree = load_html(body)
+        # Nothing is decompressed here: what was counted has to be what is parsed.
+        tree = load_html(_NO_CHARACTER.sub(b"", body), max_size=0)
     except _EXTRACTOR_FAULTS as e:
         raise DecodeError(f"the page could not be read: {type(e).__name__}") from e
     if tree is None:
@@ -178,7 +184,7 @@ def _title(tree: lxml.html.HtmlElement, url: str) -> str:
 
 def _without_site(title: str, site: str, url: str) -> str:
     """Return a title without the publisher's name at its end: 'Talks in Moscow | The Post'."""
-    title = " ".join(title.split())
+    title = " ".join(clean(title).split())
     suffix = _SITE_SUFFIX.search(title)
     if not suffix:
         return title

@@ -8,7 +8,8 @@ import re
 
 from lxml import etree
 
-from worker.decode.values import MAX_ENTRIES, MAX_TITLE_CHARS, plain_text, rfc3339, web_address
+from worker.decode.dates import moment
+from worker.decode.values import MAX_ENTRIES, MAX_TITLE_CHARS, plain_text, web_address
 from worker.errors import DecodeError
 from worker.model import ParsedEntry, ParsedFeed
 
@@ -44,20 +45,24 @@ def parse_sitemap(body: bytes, *, url: str) -> ParsedFeed:
         raise DecodeError("the document lists sitemaps; follow the one of them that has the news")
     parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, recover=True)
     try:
-        tree = etree.fromstring(body, parser)
-    except (etree.LxmlError, ValueError) as e:
+        name, entries = _read(etree.fromstring(body, parser), url)
+    except (etree.LxmlError, ValueError) as e:  # ValueError: also a reference to half a character
         raise DecodeError("the sitemap is not well-formed") from e
-    listed = () if tree is None else tree.iterfind("{*}url")
-    entries = [_entry(page, url) for page in listed if page.find("{*}news") is not None]
     if not entries:
         raise DecodeError("the sitemap lists no news")
     if len(entries) > MAX_ENTRIES:
         entries.sort(key=lambda entry: entry.published_at or 0.0, reverse=True)
+    return ParsedFeed(title=name, entries=tuple(entries[:MAX_ENTRIES]))
+
+
+def _read(tree: etree._Element | None, base: str) -> tuple[str, list[ParsedEntry]]:
+    """Return the publication's name and its news. Raises ValueError where there is no text."""
+    if tree is None:
+        return "", []
     name = tree.findtext("{*}url/{*}news/{*}publication/{*}name")
-    return ParsedFeed(
-        title=plain_text(name, MAX_TITLE_CHARS, one_line=True),
-        entries=tuple(entries[:MAX_ENTRIES]),
-    )
+    listed = (page for page in tree.iterfind("{*}url") if page.find("{*}news") is not None)
+    entries = [_entry(page, base) for page in listed]
+    return plain_text(name, MAX_TITLE_CHARS, one_line=True), entries
 
 
 def _entry(page: etree._Element, base: str) -> ParsedEntry:
@@ -67,7 +72,7 @@ def _entry(page: etree._Element, base: str) -> ParsedEntry:
         url=address,
         title=plain_text(page.findtext("{*}news/{*}title"), MAX_TITLE_CHARS, one_line=True),
         summary="",
-        published_at=rfc3339(page.findtext("{*}news/{*}publication_date") or ""),
+        published_at=moment(page.findtext("{*}news/{*}publication_date") or ""),
     )
 
 

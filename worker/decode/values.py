@@ -1,11 +1,10 @@
-"""What every format of feed holds, as values: plain text, addresses, times.
+"""What every format of feed holds, as values: plain text and addresses.
 
 One job: strangers' strings in, short and clean ones out. Called by the decoders of the formats.
 """
 
 import re
 from collections.abc import Iterable, Iterator
-from datetime import datetime, timezone
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -27,11 +26,6 @@ MAX_PUBLIC_CHARS = 2_000  # of an address kept with a feed; hubs and feeds have 
 _UNWANTED = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f"
     "\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffe\uffff]"
-)
-_RFC3339 = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)(?:[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,]\d{1,12})?)?"
-    r"\s?(?:[Zz]|(?P<sign>[+-])(?P<hours>\d\d):?(?P<minutes>\d\d))?)?",
-    re.ASCII,
 )
 _BLOCKS = frozenset(
     "address article blockquote br dd div dl dt figcaption figure footer h1 h2 h3 h4 h5 h6 header "  # noqa: SIM905 - a table
@@ -112,22 +106,3 @@ def public_address(candidates: Iterable[object], base: str) -> str:
         if url and len(url) <= MAX_PUBLIC_CHARS and "@" not in urlsplit(url).netloc:
             return url
     return ""
-
-
-def rfc3339(text: str) -> float | None:
-    """Return a time as JSON Feed and sitemaps write it as Unix seconds, or None.
-
-    A date alone counts as its first moment in UTC, and so does a time without a zone. Source: RFC
-    3339 and W3C's NOTE-datetime.
-    """
-    found = _RFC3339.fullmatch(text.strip())
-    if not found:
-        return None
-    year, month, day, hour, minute, second = (int(part or 0) for part in found.groups()[:6])
-    sign, hours, minutes = found["sign"], found["hours"], found["minutes"]
-    offset_s = (int(hours or 0) * 60 + int(minutes or 0)) * 60 * (-1 if sign == "-" else 1)
-    try:
-        when = datetime(year, month, day, hour, minute, min(second, 59), tzinfo=timezone.utc)
-        return when.timestamp() - offset_s
-    except (ValueError, OverflowError):
-        return None

@@ -1,7 +1,8 @@
 """The way to the network for feeds and pages: a guarded, capped, polite HTTP GET.
 
 One job: an address in, a ``Page`` or a ``FetchError`` out. Every hop of a redirect is vetted like
-the first; every wait counts against one deadline; every byte is counted decompressed. Called by
+the first; every wait counts against one deadline, and drips have a shorter one; every byte is counted
+decompressed. Called by
 steps/poll, steps/pages and fetch/robots.
 """
 
@@ -22,6 +23,7 @@ from worker.errors import FetchError
 from worker.fetch.budget import HostBudget, Turns
 from worker.fetch.encoding import ACCEPTED, Body
 from worker.fetch.guard import GuardedResolver, is_listed, vet_literal
+from worker.fetch.pace import Pace
 from worker.model import Page, Scope, Validators
 
 if TYPE_CHECKING:
@@ -181,8 +183,9 @@ class Fetcher:
                 known = headers.get(name.lower())
                 headers[name.lower()] = value if known is None else f"{known}, {value}"
             if response.status in _REDIRECTS and "location" in headers:
+                location = str(target.join(_parsed(headers["location"])))
                 return _Redirect(
-                    target=self._vetted(str(target.join(URL(headers["location"]))), request.url),
+                    target=self._vetted(location, request.url),
                     permanent=response.status in _PERMANENT,
                 )
             now = time.time()
@@ -246,7 +249,7 @@ def vetted(url: str, policy: FetchPolicy, *, refused: str) -> URL:
         FetchError: it may not be asked; permanent.
     """
     try:
-        target = URL(url)
+        target = _parsed(url)
         port, host = target.port, target.host
     except ValueError as e:
         raise FetchError(f"{refused} is malformed", permanent=True) from e
@@ -258,6 +261,14 @@ def vetted(url: str, policy: FetchPolicy, *, refused: str) -> URL:
         raise FetchError(f"{refused} asks for port {port}: {public_part(url)}", permanent=True)
     vet_literal(host, policy.allow_private)
     return target
+
+
+def _parsed(url: str) -> URL:
+    """Return an address cut into its parts. Raises ValueError when it is none."""
+    try:
+        return URL(url)
+    except IndexError as e:  # yarl 1.25 on http://[]@, where no host follows the user
+        raise ValueError("no host") from e
 
 
 def _conditions(validators: Validators) -> dict[str, str]:
@@ -284,7 +295,8 @@ def _refuse_status(target: URL, status: int, retry_s: float | None, request: _Re
 
 
 async def _body(response: aiohttp.ClientResponse, terms: Terms) -> bytes:
-    """Return the decoded body. Raises FetchError when it is torn, a bomb or larger than allowed."""
+    """Return the decoded body. Raises FetchError: it is torn, a bomb, too large, or comes too slowly."""
+    pace = Pace()
     try:
         encoding = response.headers.get("Content-Encoding", "")
         body = Body(encoding, terms.max_bytes, cut=terms.cut)
@@ -293,6 +305,8 @@ async def _body(response: aiohttp.ClientResponse, terms: Terms) -> bytes:
             if body.is_full:
                 response.close()  # release() would keep reading what the server keeps sending
                 break
+            if not response.content.at_eof():  # what is there is not refused for having been slow
+                pace.took(len(chunk), time.monotonic())
         return body.finish()
     except FetchError as e:
         response.close()
