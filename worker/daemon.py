@@ -37,7 +37,7 @@ RECONCILE_S = 1.0
 # feeds and pages of one slow host must not fill it. More stays on the ledger, due a lease later.
 MOST_FEEDS = 4_096
 MOST_PAGES = 4_096
-DUE_AT_ONCE = 64  # feeds leased by one script call
+DUE_AT_ONCE = 256  # feeds leased by one script call, five times a second
 KEEP_S = 10.0  # how long a new feed may be missing from the list, and a lost one from Redis
 LOOK_S = 1.0  # how long a server that fills up is polled for; a look is one round trip
 # A webhook whose task failed for a reason of ours is left alone for so long.

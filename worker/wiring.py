@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import redis
 
 from worker.archive.warc import Archive
+from worker.bundles import Bundles
 from worker.core.scorer import Scorer, parse_model, shipped
 from worker.embedded import EmbeddedRedis
 from worker.errors import ConfigError
@@ -29,6 +30,7 @@ from worker.steps.replay import Replay
 from worker.steps.tend import Tender
 from worker.store.boilerplate import Rings
 from worker.store.census import LedgerCensus
+from worker.store.claims import Claims
 from worker.store.client import connect, require_safe
 from worker.store.clock import RedisClock
 from worker.store.events import Events
@@ -239,7 +241,7 @@ async def poll_steps(context: Context) -> AsyncIterator[PollSteps]:
             yield PollSteps(
                 poller=Poller(
                     feeds=context.feeds,
-                    ledger=context.ledger,
+                    claims=Bundles(Claims(context.client, context.ledger).make),
                     archive=context.archive,
                     fetcher=fetcher,
                     sandbox=sandbox,
