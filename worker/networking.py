@@ -21,7 +21,8 @@ from worker.store.turns import Turns
 from worker.wiring import Context
 
 if TYPE_CHECKING:
-    from worker.fetch.client import FetchPolicy
+    from worker.fetch.client import Fetcher, FetchPolicy
+    from worker.fetch.robots import Robots
     from worker.steps.catch_up import CatchUp
     from worker.steps.deliver import Deliverer
     from worker.steps.pages import Pages
@@ -56,7 +57,6 @@ async def poll_steps(context: Context) -> AsyncIterator[PollSteps]:
     from worker.fetch.client import Fetcher, Terms  # noqa: PLC0415
     from worker.fetch.robots import Robots  # noqa: PLC0415
     from worker.steps.catch_up import CatchUp  # noqa: PLC0415
-    from worker.steps.pages import ACCEPT_PAGE, Pages  # noqa: PLC0415
     from worker.steps.poll import ACCEPT_FEED, Poller  # noqa: PLC0415
 
     s = context.settings
@@ -99,24 +99,31 @@ async def poll_steps(context: Context) -> AsyncIterator[PollSteps]:
                     draw=random.random,
                     subscriptions=hubs.subscriptions if hubs else None,
                 ),
-                pages=Pages(
-                    ledger=context.ledger,
-                    archive=context.archive,
-                    fetched=context.fetched,
-                    fetcher=fetcher,
-                    robots=robots,
-                    terms=Terms(
-                        accept=ACCEPT_PAGE,
-                        max_bytes=s.fetch.page_max_bytes,
-                        timeout_s=s.fetch.page_timeout_s,
-                    ),
-                    attempts=s.ledger.attempts,
-                    clock=context.clock,
-                ),
+                pages=_pages(context, fetcher, robots),
                 subscriber=hubs,
             )
         finally:
             context.archive.close()
+
+
+def _pages(context: Context, fetcher: "Fetcher", robots: "Robots") -> "Pages":
+    """Build what fetches the pages of entries."""
+    from worker.fetch.client import Terms  # noqa: PLC0415
+    from worker.steps.pages import ACCEPT_PAGE, Pages  # noqa: PLC0415
+
+    s = context.settings
+    return Pages(
+        ledger=context.ledger,
+        archive=context.archive,
+        fetched=context.fetched,
+        fetcher=fetcher,
+        robots=robots,
+        terms=Terms(
+            accept=ACCEPT_PAGE, max_bytes=s.fetch.page_max_bytes, timeout_s=s.fetch.page_timeout_s
+        ),
+        attempts=s.ledger.attempts,
+        clock=context.clock,
+    )
 
 
 def poll_policy(settings: Settings) -> PollPolicy:

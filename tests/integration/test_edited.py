@@ -1,7 +1,7 @@
 """An edited entry, in every state that it may be in: its article changes, and nothing is counted anew."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import permutations
 
@@ -20,6 +20,7 @@ from outlet import (
 from outlet import follow as follow_url
 from seeding import BANK, FLOOD, PUMPS, claim, ingest, quarantine
 
+from worker.bundles import Bundles
 from worker.core.edits import TELL_EACH_S
 from worker.core.entries import article_id
 from worker.core.events import Cursor, Event
@@ -28,7 +29,8 @@ from worker.networking import PollSteps
 from worker.settings import Settings
 from worker.steps.attach import Attachment
 from worker.steps.audit import audit
-from worker.store.ledger import WORK, FeedClaim, Ledger, Started
+from worker.store.claims import Claim
+from worker.store.ledger import WORK, FeedClaim, Started
 from worker.store.scripts import Scripts
 from worker.store.stories import StoredArticle
 from worker.testing import Clock, a_sketch
@@ -549,20 +551,17 @@ def test_poller_when_it_dies_between_edit_and_claim_then_the_edit_is_told_of_onc
 ) -> None:
     """The next one reads the same document again, by the old validators."""
 
-    class Dying(Ledger):
-        """Its process ends where it would claim."""
-
-        def claim(self, *_: object, **__: object) -> tuple[EntryId, ...]:
-            raise SystemExit
+    def die(_: Sequence[Claim]) -> Sequence[tuple[EntryId, ...]]:
+        """End as a process does where it would claim."""
+        raise RuntimeError("killed")
 
     async def act(steps: PollSteps) -> None:
         room = Newsroom(context, site, steps)
         await room.publish()
         room.say("two", EDITED)
         living = room.poller
-        ledger = Dying(context.client, context.keys, context.settings.ledger)
-        room.poller = replace(living, ledger=ledger)
-        with pytest.raises(SystemExit):
+        room.poller = replace(living, claims=Bundles(die))
+        with pytest.raises(RuntimeError, match="killed"):
             await room.poll()
         assert (room.titles(), room.tag()) == (EDITED, '"one"')
         room.poller = living

@@ -24,7 +24,7 @@ def _polls(context: Context, act: Callable[[Poll], Awaitable[None]]) -> None:
     clock = Clock(context.clock())
 
     async def run(steps: PollSteps) -> None:
-        moved = PollSteps(poller=replace(steps.poller, clock=clock), pages=steps.pages)
+        moved = replace(steps, poller=replace(steps.poller, clock=clock))
 
         async def poll() -> tuple[EntryId, ...]:
             clock.move(PROBATION_S / 2)

@@ -50,6 +50,7 @@ class Scripts:
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
+        self._sent: set[str] = set()  # in bundles, so that none of them is run in another order
 
     @store_errors()
     def run(self, name: str, keys: Sequence[str], arguments: Mapping[str, object]) -> Any:
@@ -74,12 +75,15 @@ class Scripts:
             StoreError: Redis did not answer; some may have run.
         Cost: one round trip.
         """
+        for name in {call.name for call in calls} - self._sent:
+            self._client.script_load(script_text(name))
+            self._sent.add(name)
         with self._client.pipeline(transaction=False) as pipe:
             for call in calls:
                 pipe.evalsha(_sha1(call.name), len(call.keys), *call.keys, _packed(call.arguments))
             answers = pipe.execute(raise_on_error=False)
         unknown = [at for at, one in enumerate(answers) if isinstance(one, NoScriptError)]
-        for at in unknown:  # with its text each, which Redis keeps: once a server's life
+        for at in unknown:  # a new server, which knows none of them
             call = calls[at]
             try:
                 answers[at] = self.run(call.name, call.keys, call.arguments)
