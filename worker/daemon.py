@@ -33,8 +33,9 @@ Act = Callable[[], Work]
 
 TICK_S = 0.2  # how long a due feed or a fetched page waits at most
 RECONCILE_S = 1.0
-# What one poller holds at a time, most of it waiting for its host's turn, some kilobytes each: the
-# feeds and pages of one slow host must not fill it. More stays on the ledger, due a lease later.
+SUBSCRIBE_S = 2.0  # how long a hub that a feed names waits to be asked; a look is one round trip
+# What one poller holds at a time, most of it waiting for its host's turn, some kilobytes each. More
+# stays on the ledger, due a lease later. No host may fill it: see fetch/budget.
 MOST_FEEDS = 4_096
 MOST_PAGES = 4_096
 DUE_AT_ONCE = 64  # feeds leased by one script call
@@ -100,6 +101,7 @@ class PollLoop:
             asyncio.create_task(every(client, settings.poll.min_interval_s, self._rejoin)),
             asyncio.create_task(every(client, TICK_S, self._poll_due)),
             asyncio.create_task(every(client, RECONCILE_S, self._reconcile)),
+            asyncio.create_task(every(client, SUBSCRIBE_S, self._subscribe)),
         ]
         loops = [
             *starting,
@@ -151,9 +153,10 @@ class PollLoop:
         free = min(MOST_FEEDS - len(self._polling), DUE_AT_ONCE)
         if self._paused != "" or free <= 0 or len(self._pages) >= MOST_PAGES:
             return
-        lease_s = self.context.settings.ledger.lease_s
+        now, lease_s = self.context.clock(), self.context.settings.ledger.lease_s
+        await asyncio.to_thread(self.steps.catch_up.run, now=now)
         leases = await asyncio.to_thread(
-            self.context.feeds.due, now=self.context.clock(), lease_s=lease_s, limit=free
+            self.context.feeds.due, now=now, lease_s=lease_s, limit=free
         )
         for lease in leases:
             self._polling.add(lease)
@@ -189,6 +192,10 @@ class PollLoop:
         self._fetch_all(
             await asyncio.to_thread(self.context.reconciler.run, now=self.context.clock())
         )
+
+    async def _subscribe(self) -> None:
+        if self.steps.subscriber and self._paused == "":
+            await self.steps.subscriber.look()
 
     async def _renew(self) -> None:
         now, lease_s = self.context.clock(), self.context.settings.ledger.lease_s

@@ -41,6 +41,7 @@ class Why(str, Enum):
     SKIPPED = "skipped"  # the feed's skipHours or skipDays
     FAILURES = "failures"  # our back-off
     UNCONDITIONAL = "unconditional"  # no validators: each poll costs the whole document
+    PUSHED = "pushed"  # its hub says that there is something new
     MOVED = "moved"  # to the address of another feed, which is polled instead
     GONE = "gone"  # 410: never
 
@@ -106,6 +107,14 @@ class Dates(str, Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """New entries of a feed that count against its quota (core.quota)."""
+
+    count: float = 0.0
+    at: float = 0.0  # when they were counted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Feed:
     """A polled document and what is known of it."""
 
@@ -117,6 +126,7 @@ class Feed:
     rhythm: Rhythm = Rhythm()
     dates: Dates = Dates.NONE
     next_poll_at: float = 0.0
+    soonest_at: float = 0.0  # not before that, even if it is said to have something new
     why: Why | None = None  # what decided that; None: it was not polled yet
     polled_at: float = 0.0  # 0 = never
     changed_at: float = 0.0  # last response that brought new entries
@@ -126,6 +136,8 @@ class Feed:
     gone: bool = False  # the server said 410: never polled again
     move: Move | None = None
     same_as: FeedId = FeedId("")  # the feed that is polled where this one has moved to
+    taken: Taken = Taken()
+    left_out: int = 0  # new entries of its last document that its quota did not allow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +149,7 @@ class ParsedEntry:
     title: str
     summary: str  # plain text of the summary or of the full content, whichever is longer
     published_at: float | None
+    content: str = ""  # the full content as HTML, where it is asked for and long enough
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +159,8 @@ class ParsedFeed:
     title: str
     entries: tuple[ParsedEntry, ...]
     wishes: FeedWishes = FeedWishes()
+    hub: str = ""  # absolute http(s) address of who tells of its changes (WebSub), or empty
+    topic: str = ""  # by what address they call it: its link `self`; absolute http(s), or empty
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

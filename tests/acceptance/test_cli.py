@@ -14,6 +14,7 @@ from program import ask, command, environment
 from seeding import BANK, FLOOD, PUMPS, claim, follow, ingest, quarantine
 
 from worker.core.entries import feed_id
+from worker.core.websub import Topic
 from worker.model import Dates, Feed, FeedWishes, Rhythm, Why
 from worker.store.feeds import poll_fields
 from worker.wiring import Context
@@ -161,6 +162,7 @@ def test_feeds_why_says_when_one_is_polled_next_and_what_decided_that(
         Why.SKIPPED: "skipHours",
         Why.FAILURES: "back-off after 3 failures in a row",
         Why.UNCONDITIONAL: "neither ETag nor Last-Modified",
+        Why.PUSHED: "its hub says that there is something new",
         Why.MOVED: "the address of feed 0123456789ab, which is polled instead",
         Why.GONE: "never",
     }
@@ -183,6 +185,18 @@ def test_feeds_why_says_when_one_is_polled_next_and_what_decided_that(
     unknown = run("feeds", "why", "https://new.example/fed")
     assert (unknown.returncode, unknown.stdout) == (1, "")
     assert "https://new.example/feed" in unknown.stderr
+
+
+def test_feeds_why_says_what_has_come_of_asking_a_hub(run: Run, context: Context) -> None:
+    """For people and for programs; of the hub only its origin."""
+    feed = _polled(context, "https://news.example/feed")
+    topic = Topic(hub="https://hub.example/hunter2", url=feed.url)
+    context.subscriptions.offered(feed.feed_id, topic, now=context.clock())
+    for options in ((), ("--json",)):
+        shown = run("feeds", "why", feed.feed_id, *options).stdout
+        assert "hunter2" not in shown
+        assert "hub.example/" in shown
+        assert "is asked for them soon" in shown
 
 
 def test_feeds_list_sick_shows_what_fails_fell_silent_or_turned_undated(

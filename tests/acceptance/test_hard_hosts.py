@@ -17,8 +17,10 @@ from conftest import until
 from outlet import QUAKE, Site, feed_of, follow, page, running_site
 from program import ask, environment, furnish, role
 
+from worker import daemon
 from worker.core.entries import feed_id
 from worker.daemon import PollLoop
+from worker.fetch.budget import MOST_WAITING
 from worker.model import Feed
 from worker.settings import Settings
 from worker.wiring import Context, poll_steps
@@ -92,10 +94,11 @@ def _polled(context: Context, url: str) -> bool:
 
 
 def test_host_that_answers_nothing_keeps_its_own_feeds_waiting_and_no_others(
-    context: Context, site: Site, mute: Mute
+    context: Context, site: Site, mute: Mute, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Sixty feeds of a mute host are due first; another host's feed is polled all the same."""
-    for number in range(SLOW):
+    """More feeds of a mute host than a poller holds are due first; another's is polled all the same."""
+    monkeypatch.setattr(daemon, "MOST_FEEDS", MOST_WAITING + 10)
+    for number in range(2 * MOST_WAITING):
         follow(context, f"http://127.0.0.1:{mute.port}/{number}")
     site.answers["/feed"] = (200, {}, site.feed())
     url = site.url("/feed").replace("127.0.0.1", "good.localhost")

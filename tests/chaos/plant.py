@@ -41,6 +41,7 @@ archive = "{home}/archive"
 interval_s = 2.0
 min_interval_s = 1.0
 max_interval_s = 4.0
+max_new_a_day = 1000000
 [fetch]
 allow_private = [".localhost"]
 host_gap_s = 0

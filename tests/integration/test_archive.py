@@ -1,4 +1,6 @@
+import base64
 import gzip
+import hashlib
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -10,7 +12,7 @@ from warcio.archiveiterator import (  # type: ignore[import-untyped]
     ArchiveIterator as WarcioIterator,
 )
 
-from worker.archive.warc import Archive, read_pages
+from worker.archive.warc import Archive, Elsewhere, read_pages
 from worker.errors import ArchiveError
 from worker.model import ArticleId, Entry, EntryId, FeedId, Page
 
@@ -50,7 +52,7 @@ def archive(tmp_path: Path) -> Iterator[Archive]:
     opened.close()
 
 
-def _pages(path: Path) -> tuple[list[tuple[Page, Entry | None]], str]:
+def _pages(path: Path) -> tuple[list[tuple[Page | Elsewhere, Entry | None]], str]:
     """Return what can be read of a file, and the error that ended it."""
     pages = []
     try:
@@ -305,3 +307,110 @@ def test_read_pages_when_written_by_another_crawler_then_reads_its_html(
     assert (page.url, page.status, page.body, entry) == ("http://x/a", 200, HTML, None)
     assert page.headers == {"content-type": "Text/HTML"}
     assert page.fetched_at == 1546150500.0
+
+
+OTHER = replace(ENTRY, entry_id=EntryId("d" * 16), ref="two")
+
+
+def test_append_again_when_read_back_then_the_page_is_stored_once_with_both_entries(
+    tmp_path: Path, archive: Archive
+) -> None:
+    """A second entry of a page has a place of its own, which leads to the same page."""
+    first = archive.append(PAGE, ENTRY)
+    again = archive.append_again(first, OTHER)
+    archive.close()
+    assert again != first
+    assert archive.read(again) == PAGE
+    assert (archive.entry(first), archive.entry(again)) == (ENTRY, OTHER)
+    (path,) = tmp_path.iterdir()
+    assert list(read_pages(path)) == [(PAGE, ENTRY), (PAGE, OTHER)]
+    with path.open("rb") as file:
+        bodies = [record.content_stream().read() for record in WarcioIterator(file)]
+    assert bodies.count(HTML) == 1
+
+
+def test_append_again_when_read_by_warcio_then_is_a_revisit_as_the_standard_has_it(
+    tmp_path: Path, archive: Archive
+) -> None:
+    """Nothing was asked, so it is the profile of equal payloads; it names the record it is about."""
+    first = archive.append(PAGE, ENTRY)
+    archive.append_again(first, OTHER)
+    (path,) = tmp_path.iterdir()
+    with path.open("rb") as file:
+        found = [r.rec_headers for r in WarcioIterator(file, check_digests="raise")]
+    _, response, _, revisit, about = found
+    assert revisit.get_header("WARC-Type") == "revisit"
+    assert revisit.get_header("WARC-Profile").endswith("/warc/1.1/revisit/identical-payload-digest")
+    digest = base64.b32encode(hashlib.sha1(HTML, usedforsecurity=False).digest()).decode()
+    assert revisit.get_header("WARC-Payload-Digest") == f"sha1:{digest}"
+    assert revisit.get_header("Content-Length") == "0"
+    for name, of in (
+        ("WARC-Refers-To", "WARC-Record-ID"),
+        ("WARC-Refers-To-Date", "WARC-Date"),
+        ("WARC-Refers-To-Target-URI", "WARC-Target-URI"),
+    ):
+        assert revisit.get_header(name) == response.get_header(of)
+    assert about.get_header("WARC-Concurrent-To") == revisit.get_header("WARC-Record-ID")
+
+
+def test_append_again_when_the_page_is_in_another_file_then_is_read_from_there(
+    tmp_path: Path, archive: Archive
+) -> None:
+    """Two pollers write files of their own; where one is missing, that is told, and what is whole is read."""
+    first = archive.append(PAGE, ENTRY)
+    with closing(Archive(tmp_path, max_bytes=1_000_000, clock=lambda: NOW)) as other:
+        again = other.append_again(first, OTHER)
+        direct = other.append(PAGE)
+        assert other.read(again) == PAGE
+    path = tmp_path / again.partition(":")[0]
+    assert list(read_pages(path)) == [(PAGE, OTHER), (PAGE, None)]
+    (tmp_path / first.partition(":")[0]).unlink()
+    with pytest.raises(ArchiveError, match="no whole page"):
+        archive.read(again)
+    lost = Elsewhere(url=PAGE.final_url, location=first)
+    assert list(read_pages(path)) == [(lost, OTHER), (PAGE, None)]
+    assert archive.read(direct) == PAGE
+
+
+def test_append_contents_when_referred_to_then_is_the_page_of_the_entry(
+    tmp_path: Path, archive: Archive
+) -> None:
+    """What came with a feed is a resource without an entry of its own; what refers to it has one."""
+    headers = {"content-type": "text/html; charset=utf-8"}
+    pages = [
+        replace(PAGE, url=url, final_url=url, headers=headers, body=HTML + url.encode())
+        for url in ("https://news.example.com/a", "https://news.example.com/b")
+    ]
+    places = archive.append_contents(pages)
+    assert [archive.read(place) for place in places] == pages
+    again = archive.append_again(places[1], ENTRY)
+    archive.close()
+    assert archive.read(again) == pages[1]
+    (path,) = tmp_path.iterdir()
+    assert list(read_pages(path)) == [(pages[1], ENTRY)]
+    with path.open("rb") as file:
+        kinds = [record.rec_type for record in WarcioIterator(file, check_digests="raise")]
+    assert kinds == ["warcinfo", "resource", "resource", "revisit", "metadata"]
+
+
+def test_append_again_when_the_place_holds_no_page_then_raises(archive: Archive) -> None:
+    """What is gone, or only refers to a page, is not referred to."""
+    again = archive.append_again(archive.append(PAGE, ENTRY), OTHER)
+    for place in (again, "gone.warc.gz:0"):
+        with pytest.raises(ArchiveError):
+            archive.append_again(place, OTHER)
+
+
+def test_read_pages_when_a_revisit_leads_astray_then_follows_nothing(tmp_path: Path) -> None:
+    """A foreign file may refer to itself or out of its folder, or not say where: no page, no loop."""
+    html = ("Content-Type: application/http; msgtype=response", "WARC-Target-URI: <http://x/a>")
+    path = tmp_path / "x.warc.gz"
+    refers = ("WARC-Refers-To-Filename: {}", "WARC-Refers-To-File-Offset: 0")
+    records = [
+        _foreign("revisit", b"", *html),
+        _foreign("revisit", b"", *html, refers[0].format("x.warc.gz"), refers[1]),
+        _foreign("revisit", b"", *html, refers[0].format("../x.warc.gz"), refers[1]),
+    ]
+    path.write_bytes(b"".join(gzip.compress(record) for record in records))
+    lost = Elsewhere(url="http://x/a", location="../x.warc.gz:0")
+    assert list(read_pages(path)) == [(lost, None)]

@@ -67,7 +67,8 @@ def test_feed_when_not_modified_then_only_its_times_change(context: Context, sit
         assert (sent["If-None-Match"], sent["If-Modified-Since"]) == (ETAG, MODIFIED)
         assert after.polled_at > before.polled_at
         assert (before.changed_at, after.rhythm.changes) == (before.polled_at, (0.0,) * 24)
-        times = {"polled_at": 0.0, "next_poll_at": 0.0, "interval_s": 0.0, "rhythm": Rhythm()}
+        times = {"polled_at": 0.0, "next_poll_at": 0.0, "interval_s": 0.0, "soonest_at": 0.0}
+        times |= {"rhythm": Rhythm()}
         assert replace(after, **times) == replace(before, **times)
         assert context.ledger.counts() == counts
 

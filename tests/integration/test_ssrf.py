@@ -95,7 +95,9 @@ async def world(*allow: str) -> AsyncIterator[World]:
 
     async def redirect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
-        head = f"HTTP/1.1 302 Found\r\nLocation: {made.location}\r\nContent-Length: 0\r\n"
+        head = (
+            f"HTTP/1.1 307 Temporary Redirect\r\nLocation: {made.location}\r\nContent-Length: 0\r\n"
+        )
         writer.write(head.encode() + b"Connection: close\r\n\r\n")
         writer.close()
         await writer.wait_closed()
@@ -183,6 +185,16 @@ async def _webhook(world: World, url: str) -> str:
     return "" if answer.taken else answer.why
 
 
+async def _hub(world: World, url: str) -> str:
+    answer = await world.poster.submit(url, {"hub.mode": "subscribe"})
+    return "" if answer.taken else answer.why
+
+
+async def _redirected_hub(world: World, url: str) -> str:
+    world.location = url.replace("\r\n", "\t")
+    return await _hub(world, f"http://{STRANGER}:{world.stranger}/")
+
+
 WAYS: dict[str, Way] = {
     "feed": _feed,
     "page": _page,
@@ -190,6 +202,8 @@ WAYS: dict[str, Way] = {
     "robots": _robots,
     "redirected robots": _redirected_robots,
     "webhook": _webhook,
+    "hub": _hub,
+    "redirected hub": _redirected_hub,
 }
 
 

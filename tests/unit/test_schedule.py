@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.core.schedule import PollPolicy, Standing, next_poll, spread_poll_at
+from worker.core.schedule import (
+    LATE_S,
+    PollPolicy,
+    Standing,
+    caught_up_at,
+    next_poll,
+    soonest_poll_at,
+    spread_poll_at,
+)
 from worker.core.wishes import MAX_RETRY_AFTER_S, first_allowed, skipping
 from worker.model import FeedWishes, Why, Wish
 
@@ -48,6 +56,27 @@ def test_next_poll_when_several_waits_apply_then_the_longest_decides(
     """Each wait is a lower bound; what decided is told."""
     plan = next_poll(NOW, POLICY, standing, draw=0.0)
     assert (plan.at, plan.why) == (NOW + wait, why)
+    assert soonest_poll_at(NOW, POLICY, standing) <= plan.at
+
+
+@pytest.mark.parametrize(
+    ("standing", "wait"),
+    [
+        (Standing(), 60.0),
+        (Standing(own_s=1_500.0), 60.0),
+        (Standing(failures=2), 2_400.0),
+        (Standing(server=Wish(seconds=900.0, why=Why.FRESH)), 900.0),
+        (Standing(server=ASKED, own_s=600.0), 9_000.0),
+        (Standing(feed=FeedWishes(every_s=700.0)), 700.0),
+        (Standing(unconditional=True), 86_400.0),
+        (Standing(feed=FeedWishes(skip_hours=1 << 8)), 3_600.0),
+    ],
+)
+def test_soonest_poll_at_when_there_are_news_then_only_our_guess_is_shortened(
+    standing: Standing, wait: float
+) -> None:
+    """What its server and the feed asked for holds, and so does what spares them."""
+    assert soonest_poll_at(NOW, POLICY, standing) == NOW + wait
 
 
 def _bits(*places: int) -> int:
@@ -110,7 +139,7 @@ def test_next_poll_when_hours_are_skipped_then_feeds_spread_over_the_first_allow
     """Not all feeds that wake at seven come at seven sharp."""
     wishes = FeedWishes(skip_hours=_bits(8, 9))
     plans = [next_poll(NOW, POLICY, Standing(feed=wishes), draw=draw) for draw in (0.0, 0.5)]
-    assert [plan.at - NOW for plan in plans] == [7_200.0, 9_000.0]
+    assert [plan.at - NOW for plan in plans] == [7_200.0, 8_999.5]
     assert {plan.why for plan in plans} == {Why.SKIPPED}
 
 
@@ -165,3 +194,41 @@ def test_feeds_when_added_all_at_once_then_drift_apart() -> None:
     """Feeds imported together are due together the first time; jitter spreads them within a day."""
     polls = _polls(48, first=lambda _: 0.0, fails=lambda _: False)
     assert max(count for minute, count in polls.items() if minute > 24 * 60) <= 4 * NORMAL
+
+
+@pytest.mark.parametrize(
+    ("late_s", "many", "wait"),
+    [
+        (70.0, False, 0.0),
+        (40_000.0, False, 0.0),
+        (100.0, True, 125.0),
+        (1_728.0, True, 2_160.0),
+        (1_800.0, True, 541.0),  # .6 of its wait would be over: placed by the draw
+        (86_400.0, True, 541.0),
+    ],
+)
+def test_caught_up_at_when_late_then_many_wait_for_their_turn(
+    *, late_s: float, many: bool, wait: float
+) -> None:
+    """A few are asked at once; of many, one waits by how late it is, and less than its own wait."""
+    at = caught_up_at(NOW, NOW - late_s, HOUR_S, FeedWishes(), many=many, draw=0.25)
+    assert at == NOW + wait
+
+
+def test_caught_up_at_when_its_hours_are_left_out_then_waits_for_the_next() -> None:
+    """To be late is no reason to come at night."""
+    wishes = FeedWishes(skip_hours=_bits(8, 9))
+    assert caught_up_at(NOW, NOW - 90.0, HOUR_S, wishes, many=False, draw=0.5) == NOW + 8_999.5
+
+
+@given(
+    late_s=st.floats(LATE_S, 1e8),
+    wait_s=st.floats(900.0, 86_400.0),
+    draw=st.floats(0, 1, exclude_max=True),
+)
+def test_caught_up_at_when_one_of_many_then_goes_on_and_never_waits_for_its_whole_interval(
+    late_s: float, wait_s: float, draw: float
+) -> None:
+    """Each look must find fewer late feeds than the last."""
+    at = caught_up_at(NOW, NOW - late_s, wait_s, FeedWishes(), many=True, draw=draw)
+    assert NOW < at <= NOW + 0.6 * wait_s + 1.0

@@ -42,6 +42,9 @@ def test_sources_when_all_set_a_key_then_the_later_one_wins() -> None:
         (b"", {}, ["match.story_threshold=nan"], "'match.story_threshold'"),
         (b"[log]\nlevel = 'loud'", {}, [], "'log.level': .*'debug', 'info', 'warning' or 'error'"),
         (b"[index]\ncopy_rows = 9", {}, [], r"copy_bands \* copy_rows must not exceed num_perm"),
+        (b"", {}, ["web.public_url=hooks.example"], "'web.public_url': .*an http"),
+        (b"", {}, ["web.public_url=https://u@hooks.example"], "'web.public_url'"),
+        (b"", {}, ["web.public_url=https://hooks.example/?a=b"], "'web.public_url'"),
         (b"[poll]\ninterval_s = 1", {}, [], "min_interval_s <= interval_s <= max_interval_s"),
         (b"[match", {}, [], "not valid TOML"),
         (b"\xff", {}, [], "not valid TOML"),
@@ -55,6 +58,16 @@ def test_wrong_setting_is_named_with_its_path_and_what_is_allowed(
     """An operator learns which key is wrong and what would be right."""
     with pytest.raises(ConfigError, match=message):
         load_settings(toml, environ, overrides)
+
+
+def test_public_url_when_it_ends_in_a_slash_then_stands_without() -> None:
+    """Callbacks are put behind it; a path that a proxy takes off again may be part of it."""
+    for given, kept in (
+        ("https://h.example/", "https://h.example"),
+        ("http://[::1]:8780/a/", "http://[::1]:8780/a"),
+    ):
+        settings = load_settings(overrides=[f"web.public_url={given}"])
+        assert settings.web.public_url == kept
 
 
 def test_list_setting_is_read_from_text_with_commas() -> None:

@@ -17,7 +17,7 @@ from worker.core.webhooks import (
 from worker.errors import FetchError
 from worker.fetch.post import vet
 from worker.settings import Settings
-from worker.wiring import webhook_policy
+from worker.wiring import post_policy
 
 NOW = 1_800_000_000.0
 ATTEMPTS = 4
@@ -126,6 +126,6 @@ def test_vet_when_an_address_may_not_be_asked_then_says_why_without_its_secret(
 ) -> None:
     """An operator is told at once, not at the first event."""
     with pytest.raises(FetchError, match=re.escape(why)) as told:
-        vet(url, webhook_policy(Settings()))
+        vet(url, post_policy(Settings()))
     assert "SECRET" not in str(told.value)
-    assert vet(URL, webhook_policy(Settings())).host == "hooks.example"
+    assert vet(URL, post_policy(Settings())).host == "hooks.example"

@@ -2,7 +2,8 @@
 
 One job: append pages and find them again. Bodies are stored decoded, the HTTP headers adjusted, so
 that any WARC tool reads them; a page's ledger entry rides along as a metadata record, so that a
-replay needs nothing but these files. Each process writes files of its own, so none is locked.
+replay needs nothing but these files. A page that several entries lead to is stored once, with a
+`revisit` record for each further one; one that came with a feed is a `resource`. Each process writes files of its own, so none is locked.
 Called by steps/ingest and steps/replay. Source: iipc.github.io/warc-specifications (WARC 1.1).
 """
 
@@ -15,8 +16,10 @@ import socket
 import threading
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timezone
+from itertools import accumulate
 from pathlib import Path
 from typing import BinaryIO
 
@@ -30,6 +33,7 @@ _LOCATION = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*\.warc\.gz):(\d{1,18})")
 _UNSAFE = re.compile(r"[^A-Za-z0-9]+")
 _GZIP_MAGIC = b"\x1f\x8b"
 _READ_BYTES = 1024 * 1024
+_OF_PAGES = (WarcRecordType.response, WarcRecordType.revisit)
 
 
 class Archive:
@@ -55,10 +59,43 @@ class Archive:
             ArchiveError: the disk refuses.
         Cost: one fsync. Thread-safe. Not idempotent: a page appended twice is there twice.
         """
-        response = records.response_record(page)
-        data = records.packed(response)
+        return self._write(records.response_record(page), page.fetched_at, entry)
+
+    def append_again(self, location: str, entry: Entry) -> str:
+        """Write that another entry leads to a page that is here already; return where that stands.
+
+        Raises:
+            ArchiveError: the page is missing or torn, or the disk refuses.
+        Cost: reads the page, and one fsync. Otherwise as append.
+        """
+        with _records_from(self._directory, location) as found:
+            record = next(found, None)
+            page = records.page_of(record, only_html=False) if record is not None else None
+            if record is None or page is None:
+                raise ArchiveError(f"no whole page at '{location}'")
+            origin = records.origin_of(record, location)
+        now = self._clock()
+        return self._write(records.revisit_record(page, origin, now), now, entry)
+
+    def append_contents(self, pages: Sequence[Page]) -> list[str]:
+        """Write pages that came with a feed, whose entries refer to them later; return where each is.
+
+        Raises:
+            ArchiveError: the disk refuses.
+        Cost: one fsync. Otherwise as append.
+        """
+        return self._put([records.packed(records.resource_record(page)) for page in pages])
+
+    def _write(self, record: WarcRecord, at: float, entry: Entry | None) -> str:
+        """Write a record and the entry that led to it; return where it is."""
+        data = records.packed(record)
         if entry is not None:
-            data += records.packed(records.metadata_record(page, entry, response.record_id or ""))
+            data += records.packed(records.metadata_record(entry, record, at))
+        return self._put([data])[0]
+
+    def _put(self, parts: Sequence[bytes]) -> list[str]:
+        """Write parts to the disk, end to end; return where each begins."""
+        data = b"".join(parts)
         with self._lock:
             try:
                 file = self._current(len(data))
@@ -70,13 +107,22 @@ class Archive:
                 # What was half written is a torn record in the middle: leave the file to readers.
                 self._abandon()
                 raise ArchiveError(f"the archive cannot be written: {e.strerror}") from e
-            return f"{Path(file.name).name}:{offset}"
+            name = Path(file.name).name
+        starts = accumulate(map(len, parts[:-1]), initial=offset)
+        return [f"{name}:{start}" for start in starts]
 
     def read(self, location: str) -> Page:
-        """Return the page at a location. Raises ArchiveError when it is missing or torn."""
-        with self._records(location) as found:
+        """Return the page at a location, also where only a visit of it is noted.
+
+        Raises:
+            ArchiveError: the page is missing or torn.
+        """
+        with _records_from(self._directory, location) as found:
             record = next(found, None)
+            original = records.original_of(record) if record is not None else ""
             page = records.page_of(record, only_html=False) if record is not None else None
+        if original:
+            page = _page_at(self._directory, original, only_html=False)
         if page is None:
             raise ArchiveError(f"no whole page at '{location}'")
         return page
@@ -87,23 +133,10 @@ class Archive:
         Raises:
             ArchiveError: the page is missing or torn.
         """
-        with self._records(location) as found:
+        with _records_from(self._directory, location) as found:
             page_id = next((record.record_id for record in found), None)
             about = next(found, None)
             return records.entry_of(about, page_id) if about is not None else None
-
-    @contextlib.contextmanager
-    def _records(self, location: str) -> Iterator[Iterator[WarcRecord]]:
-        """Give the records from a location on. Raises ArchiveError when they are missing or torn."""
-        match = _LOCATION.fullmatch(location)
-        if not match:
-            raise ArchiveError(f"'{location}' is not a place in the archive")
-        try:
-            with (self._directory / match[1]).open("rb") as file:
-                file.seek(int(match[2]))
-                yield iter(ArchiveIterator(file, parse_http=False, verify_digests=True))
-        except (OSError, ValueError, ArchiveError) as e:
-            raise ArchiveError(f"no whole page at '{location}'") from e
 
     def close(self) -> None:
         """Close the file being written; the next append opens another."""
@@ -141,13 +174,23 @@ class Archive:
         return file
 
 
-def read_pages(path: Path) -> Iterator[tuple[Page, Entry | None]]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Elsewhere:
+    """A page that is noted in one file, and whose content is not where that says."""
+
+    url: str
+    location: str
+
+
+def read_pages(path: Path) -> Iterator[tuple[Page | Elsewhere, Entry | None]]:
     """Yield the HTML pages of any WARC file, each with its entry when Archive stored one.
+
+    What refers to a page in another file is followed within the folder.
 
     Raises:
         ArchiveError: the file cannot be read or is torn; the pages before the tear came first.
     """
-    held: tuple[str | None, Page] | None = None  # a page whose metadata record may follow
+    held: tuple[str | None, Page | Elsewhere] | None = None  # its metadata record may follow
     last_at = 0
     try:
         with path.open("rb") as file:
@@ -156,11 +199,11 @@ def read_pages(path: Path) -> Iterator[tuple[Page, Entry | None]]:
                 entry = None
                 if held is not None and record.record_type == WarcRecordType.metadata:
                     entry = records.entry_of(record, held[0])
-                if held is not None and (entry or record.record_type == WarcRecordType.response):
+                if held is not None and (entry or record.record_type in _OF_PAGES):
                     yield held[1], entry
                     held = None
-                if record.record_type == WarcRecordType.response:
-                    page = records.page_of(record, only_html=True)
+                if record.record_type in _OF_PAGES:
+                    page = _page_of(path.parent, record)
                     held = (record.record_id, page) if page is not None else None
             _refuse_torn(file, last_at)
     except (OSError, ValueError, ArchiveError) as e:
@@ -169,6 +212,38 @@ def read_pages(path: Path) -> Iterator[tuple[Page, Entry | None]]:
         raise ArchiveError(f"{path.name} is torn or not a WARC file: {e}") from e
     if held is not None:
         yield held[1], None
+
+
+@contextlib.contextmanager
+def _records_from(directory: Path, location: str) -> Iterator[Iterator[WarcRecord]]:
+    """Give the records from a location on. Raises ArchiveError when they are missing or torn."""
+    match = _LOCATION.fullmatch(location)
+    if not match:
+        raise ArchiveError(f"'{location}' is not a place in the archive")
+    try:
+        with (directory / match[1]).open("rb") as file:
+            file.seek(int(match[2]))
+            yield iter(ArchiveIterator(file, parse_http=False, verify_digests=True))
+    except (OSError, ValueError, ArchiveError) as e:
+        raise ArchiveError(f"no whole page at '{location}'") from e
+
+
+def _page_at(directory: Path, location: str, *, only_html: bool) -> Page | None:
+    """Return the page of the record at a location; one that refers on has none of its own."""
+    with _records_from(directory, location) as found:
+        record = next(found, None)
+        return records.page_of(record, only_html=only_html) if record is not None else None
+
+
+def _page_of(directory: Path, record: WarcRecord) -> Page | Elsewhere | None:
+    """Return the HTML page of a record, or of the one that it refers to in the same folder."""
+    original = records.original_of(record)
+    if not original:
+        return records.page_of(record, only_html=True)
+    try:
+        return _page_at(directory, original, only_html=True)
+    except ArchiveError:
+        return Elsewhere(url=records.target_of(record), location=original)
 
 
 def _refuse_torn(file: BinaryIO, last_at: int) -> None:

@@ -11,7 +11,7 @@ import typer
 from rich.text import Text
 
 from worker.cli.common import AsJson, iso, opened, out, print_json, printable
-from worker.cli.reasons import because, complaints, facts, habits
+from worker.cli.reasons import because, complaints, facts, habits, pushes
 from worker.cli.show import clock, fields, many, safe_url, span, table, when
 from worker.core.entries import canonical_url, feed_id
 from worker.core.health import ailments
@@ -68,7 +68,8 @@ def list_(
     ctx: typer.Context,
     *,
     sick: Annotated[
-        bool, typer.Option("--sick", help="Only those that fail, fell silent or turned undated.")
+        bool,
+        typer.Option("--sick", help="Only those that fail, fell silent, turned undated or flood."),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -97,10 +98,11 @@ def why(
     with opened(ctx) as context:
         feed = _known(name, context.feeds.all())
         now, poll = context.clock(), context.settings.poll
+        pushed = pushes(context.subscriptions.get(feed.feed_id), now)
     if as_json:
-        print_json(_as_json(feed, poll))
+        print_json(_as_json(feed, poll) | {"pushes": pushed})
     else:
-        _print_why(feed, now, poll)
+        _print_why(feed, now, poll, pushed)
 
 
 @app.command()
@@ -217,7 +219,7 @@ def _as_json(feed: Feed, poll: PollSettings) -> dict[str, object]:
     }
 
 
-def _print_why(feed: Feed, now: float, poll: PollSettings) -> None:
+def _print_why(feed: Feed, now: float, poll: PollSettings, pushed: str) -> None:
     next_poll = _next_poll(feed, now)
     if not (feed.gone or feed.same_as) and feed.next_poll_at > now:
         next_poll = f"{clock(feed.next_poll_at)} ({next_poll})"
@@ -231,6 +233,7 @@ def _print_why(feed: Feed, now: float, poll: PollSettings) -> None:
             ("last polled", when(feed.polled_at, now=now)),
             ("last new", when(feed.changed_at, now=now)),
             ("rhythm", "" if feed.why is Why.RHYTHM else habits(feed.rhythm)),
+            ("pushes", pushed),
             ("validators", ", ".join(name for name, value in given.items() if value)),
             *(("wrong", line) for line in complaints(feed)),
         )

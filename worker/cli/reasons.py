@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from worker.cli.common import iso, printable
 from worker.cli.show import many, span
 from worker.core.health import Ailment, ailments, missed_changes
+from worker.core.redaction import public_part
 from worker.core.rhythm import changes_a_day, is_known
+from worker.core.websub import Subscription
 from worker.model import Dates, Feed, Rhythm, Why
 from worker.settings import PollSettings
 
@@ -31,6 +33,7 @@ def because(feed: Feed, poll: PollSettings) -> str:
             "its server gives neither ETag nor Last-Modified, so each poll costs the whole document: "
             f"once in {longest} (poll.unconditional_interval_s)"
         ),
+        Why.PUSHED: "its hub says that there is something new; sooner than that it may not be asked",
         Why.MOVED: f"it has moved to the address of feed {feed.same_as}, which is polled instead",
         Why.GONE: "its server said 410 Gone: it is never polled again",
     }[feed.why]
@@ -51,6 +54,23 @@ def habits(rhythm: Rhythm) -> str:
     return f"{often}, most of it from {begin:02d}:00 to {end:02d}:00 UTC"
 
 
+def pushes(sub: Subscription | None, now: float) -> str:
+    """Say what has come of asking a feed's hub for pushes; empty where there is none to ask."""
+    if sub is None:
+        return ""
+    hub = public_part(sub.topic.hub)
+    if sub.denied:
+        return f"{hub} refuses: {printable(sub.denied)}"
+    if sub.lease_until > now:
+        last = f"the last {span(now - sub.pushed_at)} ago" if sub.pushed_at else "none so far"
+        return f"from {hub} for {span(sub.lease_until - now)} more; {last}"
+    if sub.error:
+        return f"{hub} is asked again: {printable(sub.error)}"
+    if not sub.asked_at:
+        return f"{hub} is asked for them soon"
+    return f"{hub} was asked {span(now - sub.asked_at)} ago, and has not confirmed"
+
+
 def complaints(feed: Feed) -> list[str]:
     """Say what is wrong with a feed, a line each; the error of a last poll that failed is one."""
     found = ailments(feed)
@@ -67,6 +87,11 @@ def _complaint(feed: Feed, ailment: Ailment) -> str:
             return f"silent since {since}: some {missed_changes(feed):.0f} changes would have come"
         case Ailment.UNDATED:
             return "undated: its entries had dates and have none any more"
+        case Ailment.FLOODING:
+            return (
+                f"flooding: {feed.left_out} new at its last poll were left for later ones "
+                "(poll.max_new_a_day)"
+            )
 
 
 def facts(feed: Feed, poll: PollSettings) -> dict[str, object]:
@@ -78,6 +103,7 @@ def facts(feed: Feed, poll: PollSettings) -> dict[str, object]:
         "conditional": feed.validators.given,
         "changes_a_day": round(changes_a_day(feed.rhythm), 2) if known else None,
         "dated": feed.dates is Dates.GIVEN,
+        "left_out": feed.left_out,
         "sick": [ailment.value for ailment in ailments(feed)],
     }
 

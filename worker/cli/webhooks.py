@@ -13,7 +13,7 @@ from worker.core.webhooks import Webhook, webhook_id
 from worker.errors import ConfigError, FetchError, NotFoundError
 from worker.model import WebhookId
 from worker.steps.lookup import nearest_of
-from worker.wiring import Context, webhook_policy
+from worker.wiring import Context, post_policy
 
 app = typer.Typer(help="Send events to other programs over HTTP.", no_args_is_help=True)
 
@@ -39,7 +39,7 @@ def add(
         )
     with opened(ctx) as context:
         try:
-            vet(url, webhook_policy(context.settings))
+            vet(url, post_policy(context.settings))
         except FetchError as e:
             raise ConfigError(f"{e} (fetch.allow_private opens hosts and their ports)") from e
         is_new = context.webhooks.add(url, wanted, start=context.events.newest())

@@ -130,18 +130,13 @@ def entries_of(parsed: ParsedFeed, feed: Feed, now: float) -> tuple[Entry, ...]:
 
     A date from before the web had news, or more than ten minutes ahead, is dropped as a mistake.
     """
-    shared = _shared_guids(parsed.entries)
-    entries: dict[EntryId, Entry] = {}
-    for record in parsed.entries:
+    entries = []
+    for key, record in _by_id(parsed, feed).items():
         url = canonical_url(record.url)
-        key = entry_id(feed.feed_id, record)
-        if record.guid in shared:
-            key = EntryId(_digest("entry", 8, feed.feed_id, "guid+link", record.guid, url))
         dated = record.published_at
         if dated is not None and not FIRST_NEWS_AT <= dated <= now + MAX_AHEAD_S:
             dated = None
-        entries.setdefault(
-            key,
+        entries.append(
             Entry(
                 entry_id=key,
                 feed_id=feed.feed_id,
@@ -153,9 +148,29 @@ def entries_of(parsed: ParsedFeed, feed: Feed, now: float) -> tuple[Entry, ...]:
                 source=publisher(url or feed.url),
                 published_at=dated,
                 seen_at=now,
-            ),
+            )
         )
-    return tuple(entries.values())
+    return tuple(entries)
+
+
+def contents_of(parsed: ParsedFeed, feed: Feed) -> dict[EntryId, str]:
+    """Return the full contents that a document carries, as HTML, by their entries' ids."""
+    if not any(record.content for record in parsed.entries):
+        return {}
+    return {key: record.content for key, record in _by_id(parsed, feed).items() if record.content}
+
+
+def _by_id(parsed: ParsedFeed, feed: Feed) -> dict[EntryId, ParsedEntry]:
+    """Return the records of a document by the ids of their entries; of one id the first."""
+    shared = _shared_guids(parsed.entries)
+    records: dict[EntryId, ParsedEntry] = {}
+    for record in parsed.entries:
+        key = entry_id(feed.feed_id, record)
+        if record.guid in shared:
+            url = canonical_url(record.url)
+            key = EntryId(_digest("entry", 8, feed.feed_id, "guid+link", record.guid, url))
+        records.setdefault(key, record)
+    return records
 
 
 def _shared_guids(records: tuple[ParsedEntry, ...]) -> frozenset[str]:

@@ -1,4 +1,4 @@
-"""What is wrong with a feed: it always fails, it fell silent, or its entries lost their dates.
+"""What is wrong with a feed: it always fails, fell silent, lost its dates, or brings too much.
 
 Pure. Called by steps/poll and the command line.
 """
@@ -23,6 +23,7 @@ class Ailment(str, Enum):
     FAILING = "failing"
     SILENT = "silent"
     UNDATED = "undated"
+    FLOODING = "flooding"
 
 
 def ailments(feed: Feed) -> tuple[Ailment, ...]:
@@ -31,6 +32,7 @@ def ailments(feed: Feed) -> tuple[Ailment, ...]:
         Ailment.FAILING: feed.gone or feed.failures >= MANY_FAILURES,
         Ailment.SILENT: missed_changes(feed) >= MISSED and _quiet_s(feed) >= REST_S,
         Ailment.UNDATED: feed.dates is Dates.LOST,
+        Ailment.FLOODING: feed.left_out > 0,
     }
     return tuple(ailment for ailment, there in found.items() if there)
 

@@ -50,6 +50,7 @@ class Answer:
     status: int | None
     why: str
     retry_after_s: float | None = None  # the server's own wish
+    elsewhere: str = ""  # where the same POST would be taken, says a 307 or 308; not vetted
 
     @property
     def taken(self) -> bool:

@@ -22,7 +22,9 @@ from worker.decode.values import (
     MAX_SUMMARY_CHARS,
     MAX_TITLE_CHARS,
     clean,
+    full_content,
     plain_text,
+    public_address,
     web_address,
 )
 from worker.errors import DecodeError
@@ -34,6 +36,7 @@ MAX_LISTED = 5_000
 # Real feeds declare a handful (lemon24/reader#212 has some that do).
 MAX_ENTITIES = 64
 MAX_EVERY_S = 7 * 86_400.0  # a feed that wishes for longer is taken at a week
+MAX_LINKS = 32  # of the feed itself, that are looked through for a hub; real ones have three
 MAX_SKIP_BYTES = 2_000  # 24 hours with spaces are half of it
 # RSS 1.0 module Syndication. A month and a year matter only divided by updateFrequency.
 _PERIODS_S = {
@@ -43,6 +46,7 @@ _PERIODS_S = {
     "monthly": 30 * 86_400.0,
     "yearly": 365 * 86_400.0,
 }
+_HTML_TYPES = ("text/html", "application/xhtml+xml")
 _DAYS = (b"monday", b"tuesday", b"wednesday", b"thursday", b"friday", b"saturday", b"sunday")
 
 # All that feedparser has been seen to raise, and their kin: it catches SAXException only
@@ -69,13 +73,16 @@ _HTML_ROOT = re.compile(
 )
 
 
-def parse_feed(body: bytes, *, url: str, content_type: str = "") -> ParsedFeed:
+def parse_feed(
+    body: bytes, *, url: str, content_type: str = "", content_chars: int = 0
+) -> ParsedFeed:
     """Return what a feed document says, as plain text and absolute addresses.
 
     Args:
         body: decoded from its Content-Encoding, not from its character set.
         url: the address that answered; relative links are resolved against it.
         content_type: the response header; names the character set.
+        content_chars: full contents with as much text are kept as HTML; 0: none.
 
     Raises:
         DecodeError: not a feed, too dangerous to parse, or so broken that no entry is left.
@@ -86,8 +93,10 @@ def parse_feed(body: bytes, *, url: str, content_type: str = "") -> ParsedFeed:
     try:
         feed = ParsedFeed(
             title=plain_text(raw.feed.get("title"), MAX_TITLE_CHARS, one_line=True),
-            entries=tuple(_entry(item, url) for item in _newest(raw.entries)),
+            entries=tuple(_entry(item, url, content_chars) for item in _newest(raw.entries)),
             wishes=_wishes(raw.feed, body),
+            hub=_link_to("hub", raw.feed, url),
+            topic=_link_to("self", raw.feed, url),
         )
     except _FEEDPARSER_FAULTS as e:
         raise DecodeError(f"the feed could not be read: {type(e).__name__}") from e
@@ -154,15 +163,19 @@ def _newest(items: list[Any]) -> Iterable[Any]:
     return sorted(items, key=lambda item: _published_at(item) or 0.0, reverse=True)[:MAX_ENTRIES]
 
 
-def _entry(item: Any, base: str) -> ParsedEntry:
+def _entry(item: Any, base: str, content_chars: int) -> ParsedEntry:
     """Return one feedparser entry as a value."""
-    texts = [item.get("summary"), *(part.get("value") for part in item.get("content", ()))]
+    contents = item.get("content", ())
+    texts = [item.get("summary"), *(part.get("value") for part in contents)]
+    # A second description is among them too, as text/plain.
+    full = (part.get("value") for part in contents if part.get("type") in _HTML_TYPES)
     return ParsedEntry(
         guid=clean(str(item.get("id") or "")).strip()[:MAX_GUID_CHARS],
         url=_link(item, base),
         title=plain_text(item.get("title"), MAX_TITLE_CHARS, one_line=True),
         summary=max((plain_text(text, MAX_SUMMARY_CHARS) for text in texts), key=len),
         published_at=_published_at(item),
+        content=full_content(full, content_chars),
     )
 
 
@@ -172,6 +185,13 @@ def _link(item: Any, base: str) -> str:
         link.get("href") for link in item.get("links", ()) if link.get("rel") == "alternate"
     ]
     return web_address((item.get("link"), *alternates), base)
+
+
+def _link_to(relation: str, feed: Any, base: str) -> str:
+    """Return the address that a feed's first links give for a relation, or ''."""
+    links = feed.get("links", ())[:MAX_LINKS]
+    named = (link.get("href") for link in links if relation in str(link.get("rel")).split())
+    return public_address(named, base)
 
 
 def _published_at(item: Any) -> float | None:

@@ -70,14 +70,18 @@ class Sandbox:
     ) -> None:
         await self.close()
 
-    async def parse_feed(self, body: bytes, url: str, content_type: str = "") -> ParsedFeed:
+    async def parse_feed(
+        self, body: bytes, url: str, content_type: str = "", *, content_chars: int = 0
+    ) -> ParsedFeed:
         """Return decode.document.parse_document of a document, made in a child.
 
         Raises:
             DecodeError: as parse_document, or the child died, or used up its CPU, memory or time.
         Cost: half a millisecond over the parse itself; 0.2 s more when a child must be started.
         """
-        header = {"do": "feed", "url": url, "content_type": content_type}
+        header = {
+            "do": "feed", "url": url, "content_type": content_type, "content_chars": content_chars,
+        }  # fmt: skip
         return _feed_of(await self._answer(header, body, self._cpu_s))
 
     async def judge(self, body: bytes, url: str, token: str) -> Ruling:
@@ -90,7 +94,7 @@ class Sandbox:
         header = {"do": "robots", "url": url, "token": token}
         return Ruling(**await self._answer(header, body, _ROBOTS_CPU_S))
 
-    async def _answer(self, header: Mapping[str, str], body: bytes, cpu_s: float) -> dict[str, Any]:
+    async def _answer(self, header: Mapping[str, Any], body: bytes, cpu_s: float) -> dict[str, Any]:
         """Return the fields of what a child makes of a document. Raises DecodeError."""
         wall_s = _WALL_FACTOR * cpu_s + _WALL_MARGIN_S
         async with self._slots:
@@ -196,7 +200,8 @@ def _feed_of(fields: Mapping[str, Any]) -> ParsedFeed:
     """Return a feed that crossed the pipe. Entries are lists of fields in JSON."""
     entries = tuple(ParsedEntry(**entry) for entry in fields["entries"])
     wishes = FeedWishes(**fields["wishes"])
-    return ParsedFeed(title=fields["title"], entries=entries, wishes=wishes)
+    links = {name: fields[name] for name in ("hub", "topic")}
+    return ParsedFeed(title=fields["title"], entries=entries, wishes=wishes, **links)
 
 
 def _serve(requests: BinaryIO, replies: BinaryIO) -> None:
@@ -211,7 +216,7 @@ def _serve(requests: BinaryIO, replies: BinaryIO) -> None:
         replies.flush()
 
 
-def _answer(header: Mapping[str, str], body: bytes) -> dict[str, object]:
+def _answer(header: Mapping[str, Any], body: bytes) -> dict[str, object]:
     """Return the reply to one request: what was made of the document, or why nothing was."""
     try:
         return {"made": asdict(_made(header, body))}
@@ -223,10 +228,15 @@ def _answer(header: Mapping[str, str], body: bytes) -> dict[str, object]:
         return {"error": f"decoding failed: {type(e).__name__}", "spent": True}
 
 
-def _made(header: Mapping[str, str], body: bytes) -> ParsedFeed | Ruling:
+def _made(header: Mapping[str, Any], body: bytes) -> ParsedFeed | Ruling:
     if header["do"] == "robots":
         return judge(body, url=header["url"], token=header["token"])
-    return parse_document(body, url=header["url"], content_type=header["content_type"])
+    return parse_document(
+        body,
+        url=header["url"],
+        content_type=header["content_type"],
+        content_chars=header["content_chars"],
+    )
 
 
 def _main(memory_mb: int) -> None:

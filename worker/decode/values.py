@@ -19,6 +19,7 @@ MAX_MARKUP_CHARS = 4 * MAX_SUMMARY_CHARS  # what is given to the HTML parser to 
 MAX_TITLE_CHARS = 500
 MAX_GUID_CHARS = 2_000
 MAX_URL_CHARS = 8_000  # as in core/entries
+MAX_PUBLIC_CHARS = 2_000  # of an address kept with a feed; hubs and feeds have some 50
 
 # Controls, halves of surrogate pairs, non-characters and the bidi overrides, which can make a title
 # read as something else. Tabs and line ends go with the other white space.
@@ -38,6 +39,20 @@ def plain_text(value: Any, limit: int, *, one_line: bool = False) -> str:
     if "<" in text or "&" in text:
         text = clean(_without_tags(text))
     return (" " if one_line else "\n").join(lines(text))[:limit].strip()
+
+
+def full_content(candidates: Iterable[Any], least_chars: int) -> str:
+    """Return the first of some pieces of HTML that is a whole article's, else ''.
+
+    Args:
+        candidates: what is no text is passed over, and so is what would have to be cut.
+        least_chars: of text that there must be; 0 takes none.
+    """
+    for markup in candidates if least_chars else ():
+        is_markup = isinstance(markup, str) and least_chars <= len(markup) <= MAX_MARKUP_CHARS
+        if is_markup and len(plain_text(markup, MAX_SUMMARY_CHARS)) >= least_chars:
+            return clean(markup)
+    return ""
 
 
 def lines(text: str) -> Iterator[str]:
@@ -77,5 +92,17 @@ def web_address(candidates: Iterable[object], base: str) -> str:
             continue
         is_web = parts.scheme in ("http", "https") and bool(parts.netloc)
         if is_web and len(url) <= MAX_URL_CHARS and not _UNWANTED.search(url):
+            return url
+    return ""
+
+
+def public_address(candidates: Iterable[object], base: str) -> str:
+    """Return the first of some texts that is an address to be passed on to others; else ''.
+
+    That is one as `web_address` gives it, short, and without a user or a password.
+    """
+    for candidate in candidates:
+        url = web_address([candidate], base)
+        if url and len(url) <= MAX_PUBLIC_CHARS and "@" not in urlsplit(url).netloc:
             return url
     return ""

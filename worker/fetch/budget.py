@@ -19,6 +19,10 @@ _SWEEP_AT = 256  # hosts remembered before the first look for idle ones
 # A poller that died keeps its turns for so long, about what it takes to start it anew; one that lives
 # renews them thrice as often.
 LEASE_S = 3.0
+# So many wait here for one host, a minute's requests at a gap of a second. One that is slower than it has
+# feeds must not fill what a poller can hold.
+MOST_WAITING = 64
+_LATEST_S = 86_400.0  # nobody is sent away for longer
 
 
 class Turns(Protocol):
@@ -39,6 +43,8 @@ class _Lane:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     users: int = 0  # requests in flight or waiting
     started_at: float = -math.inf  # the last one
+    turn_s: float = 0.1  # what the last one took; of most requests
+    booked_to: float = -math.inf  # the last time that somebody was sent away to
 
     @property
     def free_at(self) -> float:
@@ -96,8 +102,21 @@ class HostBudget:
                     await self._sleep(wait)
                 async with self._agreed(host, lane):
                     yield
+                lane.turn_s = self._clock() - lane.started_at
         finally:
             lane.users -= 1
+
+    def full_for_s(self, host: str) -> float:
+        """Return 0 when one more may wait here for the host's turn, else in how many seconds to come again.
+
+        Who is sent away has a time booked: a thousand that come together come again one by one.
+        """
+        lane = self._lanes.get(host)
+        if lane is None or lane.users < MOST_WAITING:
+            return 0.0
+        now, turn_s = self._clock(), max(lane.gap_s, lane.turn_s)
+        lane.booked_to = max(lane.booked_to, now + lane.users * turn_s) + turn_s
+        return min(lane.booked_to - now, _LATEST_S)
 
     @asynccontextmanager
     async def _agreed(self, host: str, lane: _Lane) -> AsyncIterator[None]:

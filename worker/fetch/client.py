@@ -143,7 +143,8 @@ class Fetcher:
         for _ in range(MAX_REDIRECTS + 1):
             wish_s = await permit(target) if permit else None
             # Each hop takes its own turn: holding one host while waiting for another can deadlock.
-            async with self._budget.slot(self._lane(target, feed), wish_s), self._in_flight:
+            lane = lane_of(target, self._policy, feed)
+            async with self._budget.slot(lane, wish_s), self._in_flight:
                 started = time.monotonic()
                 try:
                     answer = await asyncio.wait_for(self._hop(target, request), left_s)
@@ -158,11 +159,17 @@ class Fetcher:
                 moved_to = str(target)
         raise FetchError(f"{public_part(url)}: more than {MAX_REDIRECTS} redirects", permanent=True)
 
-    def _lane(self, target: URL, feed: str) -> str:
-        """Return the name of what a request shares its turn with."""
-        if self._policy.scope == "feed" and feed:
-            return feed
-        return publisher(str(target)) if self._policy.scope == "domain" else target.host or ""
+    def full_for_s(self, url: str, *, feed: str = "") -> float:
+        """Return 0 when a request may wait for its turn, else in how many seconds to come again.
+
+        Args:
+            url: of the request.
+            feed: as for get.
+        """
+        try:
+            return self._budget.full_for_s(lane_of(URL(url), self._policy, feed))
+        except ValueError:  # `get` says what is wrong with it
+            return 0.0
 
     async def _hop(self, target: URL, request: _Request) -> Page | _Redirect:
         """Return the page that one address answers with, or where it sends on."""
@@ -198,6 +205,13 @@ class Fetcher:
         """Return an address that may be asked. Raises FetchError when it may not."""
         refused = "the address" if url == asked else f"{public_part(asked)}: the redirect target"
         return vetted(url, self._policy, refused=refused)
+
+
+def lane_of(target: URL, policy: FetchPolicy, feed: str = "") -> str:
+    """Return the name of what a request shares its turn with; ``feed`` is whose request it is."""
+    if policy.scope == "feed" and feed:
+        return feed
+    return publisher(str(target)) if policy.scope == "domain" else target.host or ""
 
 
 def guarded_session(policy: FetchPolicy, headers: dict[str, str]) -> aiohttp.ClientSession:

@@ -20,6 +20,7 @@ from worker.store.index import Index
 from worker.store.keys import Keys
 from worker.store.ledger import Ledger
 from worker.store.stories import Stories
+from worker.store.subscriptions import Subscriptions
 
 
 class Parts(Protocol):
@@ -54,6 +55,10 @@ class Parts(Protocol):
         """The stories."""
 
     @property
+    def subscriptions(self) -> Subscriptions:
+        """What hubs are to push."""
+
+    @property
     def hints(self) -> Hints:
         """The queue."""
 
@@ -70,12 +75,19 @@ class Numbers:
     oldest_pending_s: float  # age of the entry whose lease ends first; 0 with none
     memory_bytes: int  # used by the whole server
     memory_limit_bytes: int  # 0: none
+    subscriptions: int  # feeds whose hub is asked to push
+    pushes: Mapping[str, int]  # by core.websub.Push
     paused: str  # why polling pauses; empty when it does not
 
     @property
     def failing(self) -> tuple[Feed, ...]:
         """The feeds whose last poll failed."""
         return tuple(feed for feed in self.feeds if feed.error)
+
+    @property
+    def flooding(self) -> tuple[Feed, ...]:
+        """The feeds that listed more new entries than their quota allowed."""
+        return tuple(feed for feed in self.feeds if feed.left_out)
 
     @property
     def stories(self) -> int:
@@ -101,6 +113,8 @@ def measure(parts: Parts, *, now: float) -> Numbers:
         oldest_pending_s=oldest_pending_s(parts, now=now),
         memory_bytes=room.used_bytes,
         memory_limit_bytes=room.limit_bytes,
+        subscriptions=parts.subscriptions.number(),
+        pushes=parts.subscriptions.pushes(),
         paused=unsafe(room) or full(room),
     )
 

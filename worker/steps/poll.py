@@ -9,20 +9,25 @@ from typing import TypeVar
 import structlog
 
 from worker.archive.warc import Archive
+from worker.core import quota
 from worker.core.entries import entries_of, feed_id
 from worker.core.health import dates_after
 from worker.core.moving import PROBATION_S, address, answered
 from worker.core.redaction import public_part
 from worker.core.retry import back_offs
 from worker.core.rhythm import watched
-from worker.core.schedule import Plan, PollPolicy, next_poll, standing_of
+from worker.core.schedule import Plan, PollPolicy, next_poll, soonest_poll_at, standing_of
+from worker.core.websub import Topic
 from worker.core.wishes import server_wish
+from worker.decode.hubs import topic_of
 from worker.decode.sandbox import Sandbox
 from worker.errors import ArchiveError, DecodeError, FetchError, StoreError
 from worker.fetch.client import Fetcher, Terms
 from worker.model import Entry, EntryId, Feed, FeedId, Page, Validators, Why, Wish
+from worker.steps.contents import Contents
 from worker.store.feeds import Feeds, Lease, poll_fields
 from worker.store.ledger import FeedClaim, Ledger
+from worker.store.subscriptions import Subscriptions
 
 log = structlog.get_logger()
 T = TypeVar("T")
@@ -48,14 +53,17 @@ class Poller:
     sandbox: Sandbox
     policy: PollPolicy
     terms: Terms
+    contents: Contents
+    max_new_a_day: int  # entries of one feed
     clock: Callable[[], float]
     draw: Callable[[], float]  # a number in [0, 1), for the jitter
+    subscriptions: Subscriptions | None = None  # None: hubs cannot reach us
 
     async def poll(self, lease: Lease) -> tuple[EntryId, ...]:
         """Poll a leased feed once; return the entries that are new.
 
         A failure is noted on the feed, whose validators stay as they were, and costs the others
-        nothing.
+        nothing. One whose host has a long queue is put off until its turn has come nearer.
         """
         feed = await asyncio.to_thread(self.feeds.get, lease.feed_id)
         if feed is None or feed.gone:
@@ -65,6 +73,12 @@ class Poller:
             other = await asyncio.to_thread(self.feeds.at, url) if url != feed.url else None
             if other and other.feed_id != feed.feed_id and not other.gone:
                 return await self._left_to(lease, feed, other)
+            if wait_s := self.fetcher.full_for_s(url, feed=feed.feed_id):
+                # Its host has more feeds than it has turns: they must not keep the others waiting.
+                at = self.clock() + wait_s
+                await asyncio.to_thread(self.feeds.put_back, lease, at)
+                log.debug("feed_put_off", wait_s=round(wait_s))
+                return ()
             return await self._poll(lease, replace(feed, same_as=FeedId("")), url)
 
     async def _poll(self, lease: Lease, feed: Feed, url: str) -> tuple[EntryId, ...]:
@@ -86,6 +100,7 @@ class Poller:
         """Ask nothing: the other feed is asked where this one has moved to."""
         left = replace(feed, same_as=other.feed_id, error="", failures=0)
         log.info("feed_left_to", other=other.feed_id)
+        await self._note_hub(feed, None)
         return await self._claim(lease, left, None, wish=Wish(seconds=PROBATION_S, why=Why.MOVED))
 
     async def _ask(self, feed: Feed, url: str) -> Page:
@@ -100,29 +115,44 @@ class Poller:
 
     async def _changed(self, lease: Lease, feed: Feed, page: Page) -> tuple[EntryId, ...]:
         parsed = await self.sandbox.parse_feed(
-            page.body, page.final_url, page.headers.get("content-type", "")
+            page.body,
+            page.final_url,
+            page.headers.get("content-type", ""),
+            content_chars=self.contents.least_chars,
         )
         await asyncio.to_thread(self.archive.append, page)
         now = self.clock()
-        entries = entries_of(parsed, feed, now)
-        ids = [entry.entry_id for entry in entries]
-        unlisted = await self._insist(partial(self.feeds.unlisted, feed.feed_id, ids))
-        published = [entry.published_at for entry in entries if entry.entry_id in unlisted]
+        listed = entries_of(parsed, feed, now)
+        ids = [entry.entry_id for entry in listed]
+        new = await self._insist(partial(self.feeds.new_of, feed.feed_id, ids))
+        most = quota.left(feed.taken, now, a_day=self.max_new_a_day)
+        entries, taken = quota.within(listed, new, most)
+        brought = [entry for entry in entries if entry.entry_id in taken]
+        left_out = len(new) - len(taken)
+        if left_out:
+            log.warning("feed_floods", left_out=left_out, a_day=self.max_new_a_day)
         seen = replace(
             feed,
             title=parsed.title or feed.title,
-            validators=_validators(page),
+            # Those of the last document that was taken whole: a 304 to them hides nothing.
+            validators=feed.validators if left_out else _validators(page),
             wishes=parsed.wishes,
-            rhythm=watched(feed.rhythm, now, published),
-            dates=dates_after(feed.dates, (entry.published_at for entry in entries)),
+            rhythm=watched(feed.rhythm, now, [entry.published_at for entry in brought]),
+            dates=dates_after(feed.dates, (entry.published_at for entry in listed)),
             polled_at=now,
-            changed_at=now if unlisted else feed.changed_at,
+            changed_at=now if taken else feed.changed_at,
             error="",
             failures=0,
+            taken=quota.after(feed.taken, len(taken), now, a_day=self.max_new_a_day),
+            left_out=left_out,
         )
-        new = await self._claim(lease, seen, entries, wish=server_wish(page.headers, now))
-        log.info("feed_polled", entries=len(entries), new=len(new))
-        return new
+        # Before the claim, as the entries are: the answer after this one may be a 304.
+        if self.contents.least_chars and brought:
+            await self._insist(partial(self.contents.keep, parsed, feed, brought, now))
+        await self._note_hub(feed, topic_of(page, parsed))
+        claimed = await self._claim(lease, seen, entries, wish=server_wish(page.headers, now))
+        log.info("feed_polled", entries=len(listed), new=len(claimed))
+        return claimed
 
     async def _unchanged(self, lease: Lease, feed: Feed, page: Page) -> tuple[EntryId, ...]:
         now = self.clock()
@@ -133,7 +163,9 @@ class Poller:
             url=page.final_url,
         )
         rhythm = watched(feed.rhythm, now, ())
-        seen = replace(feed, validators=kept, rhythm=rhythm, polled_at=now, error="", failures=0)
+        seen = replace(
+            feed, validators=kept, rhythm=rhythm, polled_at=now, error="", failures=0, left_out=0
+        )
         log.info("feed_unchanged")
         return await self._claim(lease, seen, None, wish=server_wish(page.headers, now))
 
@@ -147,7 +179,15 @@ class Poller:
             feed, polled_at=self.clock(), error=str(error), failures=feed.failures + 1, gone=gone
         )
         log.warning("feed_failed", error=str(error), failures=seen.failures)
+        if gone:
+            await self._note_hub(feed, None)
         return await self._claim(lease, seen, None, wish=wish)
+
+    async def _note_hub(self, feed: Feed, topic: Topic | None) -> None:
+        """Keep which hub a feed names, to be asked for pushes."""
+        if self.subscriptions is not None:
+            now = self.clock()
+            await self._insist(partial(self.subscriptions.offered, feed.feed_id, topic, now=now))
 
     async def _claim(
         self, lease: Lease, feed: Feed, entries: Sequence[Entry] | None, *, wish: Wish | None
@@ -156,13 +196,15 @@ class Poller:
         now = self.clock()
         standing = standing_of(feed, wish, now, self.policy)
         plan = next_poll(now, self.policy, standing, draw=self.draw())
+        soonest_at = soonest_poll_at(now, self.policy, standing)
         if feed.gone:
-            plan = Plan(at=NEVER, why=Why.GONE)
+            plan, soonest_at = Plan(at=NEVER, why=Why.GONE), NEVER
+        polled = replace(feed, interval_s=plan.at - now, why=plan.why, soonest_at=soonest_at)
         claim = FeedClaim(
             feed_id=feed.feed_id,
             token=lease.token,
             next_poll_at=plan.at,
-            fields=poll_fields(replace(feed, interval_s=plan.at - now, why=plan.why)),
+            fields=poll_fields(polled),
             listed_all=entries is not None,
             url=feed.url,
             address=feed_id(feed.url),

@@ -21,7 +21,7 @@ from pydantic import (
     model_validator,
 )
 
-from worker.archive.warc import read_pages
+from worker.archive.warc import Elsewhere, read_pages
 from worker.core.entries import (
     article_id,
     article_id_of_record,
@@ -30,6 +30,7 @@ from worker.core.entries import (
     feed_id,
     publisher,
 )
+from worker.core.redaction import public_part
 from worker.decode.document import parse_document
 from worker.errors import ArchiveError, ConfigError, DecodeError
 from worker.model import ArticleId, Entry, EntryId, Feed, FeedId, Page
@@ -244,9 +245,19 @@ def _text(path: Path) -> Record:
 def _warc(path: Path) -> Iterator[Record | BadRecord]:
     try:
         for page, entry in read_pages(path):
-            yield _archived(page, entry)
+            if isinstance(page, Elsewhere):
+                yield _elsewhere(path, page)
+            else:
+                yield _archived(page, entry)
     except ArchiveError as e:
         yield BadRecord(place=str(path), reason=str(e))
+
+
+def _elsewhere(path: Path, page: Elsewhere) -> BadRecord:
+    return BadRecord(
+        place=f"{path}, {public_part(page.url)}",
+        reason=f"its page is at '{page.location}', which cannot be read; put that file beside it",
+    )
 
 
 def _archived(page: Page, entry: Entry | None) -> Record:

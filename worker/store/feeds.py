@@ -17,6 +17,7 @@ from worker.model import (
     FeedWishes,
     Move,
     Rhythm,
+    Taken,
     Validators,
     Why,
 )
@@ -60,9 +61,10 @@ class Feeds:
         return bool(self._scripts.run("follow", keys, arguments))
 
     def remove(self, feed_id: FeedId) -> bool:
-        """Forget a feed. Its entries go on to their outcome; its articles stay."""
+        """Forget a feed. Its entries go on to their outcome; its articles stay; its hub is told."""
         k = self._keys
         keys = [k.feeds, k.feed(feed_id), k.moved, k.listed(feed_id)]
+        keys += [k.subscribing, k.subscription(feed_id)]
         return bool(self._scripts.run("unfollow", keys, {"feed_id": feed_id}))
 
     @store_errors()
@@ -93,6 +95,12 @@ class Feeds:
             return 0
         arguments = {"leases": held, "until": now + lease_s, "feed_prefix": self._keys.feed_prefix}
         return int(self._scripts.run("keep", [self._keys.feeds], arguments))
+
+    def put_back(self, lease: Lease, at: float) -> bool:
+        """Give a lease back unused; the feed is due at a time. Return whether it was still held."""
+        keys = [self._keys.feeds, self._keys.feed(lease.feed_id)]
+        arguments = {"feed_id": lease.feed_id, "token": lease.token, "at": at}
+        return bool(self._scripts.run("put_back", keys, arguments))
 
     @store_errors()
     def addresses(self) -> frozenset[str]:
@@ -136,17 +144,45 @@ class Feeds:
         return None if score is None else _feed(feed_id, raw, score)
 
     @store_errors()
-    def unlisted(self, feed_id: FeedId, entry_ids: Sequence[EntryId]) -> frozenset[EntryId]:
-        """Return which of these entries the feed's last document did not list. Cost: O(entries)."""
+    def new_of(self, feed_id: FeedId, entry_ids: Sequence[EntryId]) -> frozenset[EntryId]:
+        """Return which of these entries a claim would find new: neither listed before nor on the ledger.
+
+        Cost: O(entries), one round trip, and a second one when some were not listed.
+        """
         if not entry_ids:
             return frozenset()
         listed = self._client.smismember(self._keys.listed(feed_id), entry_ids)
-        return frozenset(one for one, is_old in zip(entry_ids, listed, strict=True) if not is_old)
+        unlisted = [one for one, is_old in zip(entry_ids, listed, strict=True) if not is_old]
+        with self._client.pipeline(transaction=False) as pipe:
+            for one in unlisted:
+                pipe.exists(self._keys.entry(one))
+            return frozenset(
+                one for one, known in zip(unlisted, pipe.execute(), strict=True) if not known
+            )
+
+    def postpone(self, moves: Sequence[tuple[FeedId, float, float]]) -> int:
+        """Let feeds come due later, each given as (id, when it was due, when it is); return how many.
+
+        One that is due at another time by now, because somebody polls it, keeps that.
+        """
+        return int(self._scripts.run("postpone", [self._keys.feeds], {"feeds": moves}))
+
+    @store_errors()
+    def due_before(self, at: float, *, limit: int) -> tuple[Feed, ...]:
+        """Return the feeds that came due before a time, the longest overdue first."""
+        scored = self._client.zrangebyscore(
+            self._keys.feeds, "-inf", f"({at!r}", start=0, num=limit, withscores=True
+        )
+        return self._read(scored)
 
     @store_errors()
     def all(self) -> tuple[Feed, ...]:
         """Return every feed, the next to be polled first. Cost: O(feeds)."""
-        scored = self._client.zrange(self._keys.feeds, 0, -1, withscores=True)
+        return self._read(self._client.zrange(self._keys.feeds, 0, -1, withscores=True))
+
+    def _read(self, scored: Sequence[tuple[bytes, float]]) -> tuple[Feed, ...]:
+        if not scored:
+            return ()
         with self._client.pipeline(transaction=False) as pipe:
             for raw_id, _ in scored:
                 pipe.hgetall(self._keys.feed(FeedId(raw_id.decode())))
@@ -172,11 +208,14 @@ def poll_fields(feed: Feed) -> dict[str, str | float]:
         "polled_at": feed.polled_at,
         "changed_at": feed.changed_at,
         "interval_s": feed.interval_s,
+        "soonest_at": feed.soonest_at,
         "error": feed.error,
         "failures": feed.failures,
         "gone": int(feed.gone),
         "move": f"{feed.move.since} {feed.move.polls} {feed.move.url}" if feed.move else "",
         "same_as": feed.same_as,
+        "taken": f"{feed.taken.count:.1f} {feed.taken.at:.0f}" if feed.taken.count else "",
+        "left_out": feed.left_out,
     }
 
 
@@ -195,6 +234,7 @@ def _feed(feed_id: FeedId, raw: Mapping[bytes, bytes], next_poll_at: float) -> F
         rhythm=_rhythm(fields.get("watched", ""), fields.get("changes", "")),
         dates=Dates(fields.get("dates", "")),
         next_poll_at=next_poll_at,
+        soonest_at=float(fields.get("soonest_at", 0)),
         why=Why(fields["why"]) if fields.get("why") else None,
         polled_at=float(fields.get("polled_at", 0)),
         changed_at=float(fields.get("changed_at", 0)),
@@ -204,7 +244,14 @@ def _feed(feed_id: FeedId, raw: Mapping[bytes, bytes], next_poll_at: float) -> F
         gone=fields.get("gone") == "1",
         move=_move(fields.get("move", "")),
         same_as=FeedId(fields.get("same_as", "")),
+        taken=_taken(fields.get("taken", "")),
+        left_out=int(fields.get("left_out", 0)),
     )
+
+
+def _taken(text: str) -> Taken:
+    count, _, at = text.partition(" ")
+    return Taken(count=float(count), at=float(at)) if text else Taken()
 
 
 def _move(text: str) -> Move | None:

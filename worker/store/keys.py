@@ -18,9 +18,14 @@ explains why attach and settle are therefore two idempotent scripts and not one.
 | {ns}:listed:<id>              | set    | entry ids of the feed's last full response               | until removed         |
 | {ns}:pending                  | zset   | entry id -> end of its lease                             | until settled         |
 | {ns}:entry:<id>               | hash   | the ledger entry, its stage, attempts and outcome        | retention once settled|
+| {ns}:fetched:<id>             | string | where an article's page lies, and whose entry led there   | 2 hours               |
 | {ns}:lines:<publisher>        | string | its newest 1 024 lines: hash of the line + article, u32   | 7 days                |
 | {ns}:quarantine               | zset   | entry id -> when it was given up                         | until retried, dropped|
 | {ns}:unreadable               | zset   | JSON of a job that was no hint -> when; newest 100       | 7 days after the last |
+| {ns}:subscribing              | zset   | feed id -> when its WebSub hub is asked next             | until removed         |
+| {ns}:subscription:<id>        | hash   | hub, topic, token, secret, lease, last error             | 20 days, renewed      |
+| {ns}:pushing:<id>             | string | pushes of a hub within this minute                       | a minute              |
+| {ns}:pushes                   | hash   | what became of pushes -> how many                        | as the namespace      |
 | {ns}:webhooks                 | hash   | webhook id -> address                                    | until removed         |
 | {ns}:webhook:<id>             | hash   | types, cursor, attempts, next attempt, counts, last error| until removed         |
 | {ns}:delivering:<id>          | string | the deliverer that has the webhook in hand               | seconds               |
@@ -113,6 +118,24 @@ class Keys:
         return self._ns("unreadable")
 
     @property
+    def subscribing(self) -> str:
+        """When which feed's hub is asked to push."""
+        return self._ns("subscribing")
+
+    def subscription(self, feed_id: FeedId) -> str:
+        """Return the key of what a feed's hub was asked; with no id, what all of them begin with."""
+        return self._ns(f"subscription:{feed_id}")
+
+    def pushing(self, feed_id: FeedId) -> str:
+        """Return the key of how often a feed's hub has pushed of late."""
+        return self._ns(f"pushing:{feed_id}")
+
+    @property
+    def pushes(self) -> str:
+        """What became of all pushes."""
+        return self._ns("pushes")
+
+    @property
     def webhooks(self) -> str:
         """The addresses that events are sent to."""
         return self._ns("webhooks")
@@ -154,6 +177,10 @@ class Keys:
     def lines(self, source: str) -> str:
         """Return the key of a publisher's newest lines."""
         return self._ns(f"lines:{source}")
+
+    def fetched(self, article_id: ArticleId) -> str:
+        """Return the key of where an article's page lies in the archive."""
+        return self._ns(f"fetched:{article_id}")
 
     def entry(self, entry_id: EntryId) -> str:
         """Return the key of one ledger entry."""

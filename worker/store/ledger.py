@@ -163,6 +163,11 @@ class Ledger:
         """Note why an attempt failed and when reconcile may try again; the rest as for advance."""
         return self._note(entry_id, due_at, {"error": error, "trace": trace}, token)
 
+    def put_off(self, started: Started, *, due_at: float) -> bool:
+        """Give the lease of a stage back unused, the attempt uncounted; the rest as for advance."""
+        fields: Fields = {"attempts": started.attempt - 1}
+        return self._note(started.entry.entry_id, due_at, fields, started.token)
+
     def settle(
         self,
         entry_id: EntryId,

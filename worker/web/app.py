@@ -1,4 +1,4 @@
-"""Health and metrics over HTTP, read from Redis when asked for."""
+"""Health and metrics over HTTP, read from Redis when asked for; and the callbacks of hubs."""
 
 import socket
 from collections.abc import Iterator
@@ -17,6 +17,7 @@ from worker.endings import on_ending
 from worker.errors import ConfigError, SamestoryError, StoreError
 from worker.steps.measure import Numbers, measure, oldest_pending_s
 from worker.store.client import room_of
+from worker.web.callbacks import add_callbacks
 from worker.wiring import Context
 
 log = structlog.get_logger()
@@ -60,6 +61,8 @@ def build(context: Context) -> FastAPI:
         except StoreError:
             return PlainTextResponse(AWAY + "\n", status_code=503)
 
+    if context.settings.web.public_url:
+        add_callbacks(app, context.callbacks())
     return app
 
 
@@ -131,6 +134,7 @@ class NumbersCollector(Collector):
         numbers = measure(self._context, now=self._context.clock())
         yield from _entries(numbers)
         yield from _languages(numbers)
+        yield _pushes(numbers)
         gauges: dict[str, tuple[str, float]] = {
             "pending_entries": ("Entries without an outcome.", numbers.counts["pending"]),
             "quarantined_entries": ("Entries given up and held.", numbers.counts["held"]),
@@ -139,7 +143,12 @@ class NumbersCollector(Collector):
                 numbers.oldest_pending_s,
             ),
             "feeds": ("Feeds followed.", len(numbers.feeds)),
+            "subscriptions": ("Feeds whose hub is asked to push.", numbers.subscriptions),
             "feeds_failing": ("Feeds whose last poll failed.", len(numbers.failing)),
+            "feeds_flooding": (
+                "Feeds whose last document had more new entries than poll.max_new_a_day allowed.",
+                len(numbers.flooding),
+            ),
             "hints_waiting": ("Hints that no worker took yet.", numbers.waiting),
             "workers": ("RQ workers alive.", numbers.workers),
             "redis_memory_bytes": ("Memory used by the Redis server.", numbers.memory_bytes),
@@ -168,6 +177,15 @@ def _entries(numbers: Numbers) -> Iterator[Metric]:
             rejected.add_metric([reason], count)
     yield settled
     yield rejected
+
+
+def _pushes(numbers: Numbers) -> Metric:
+    pushes = CounterMetricFamily(
+        "samestory_pushes", "Pushes of WebSub hubs, by what became of them.", labels=("fate",)
+    )
+    for fate, count in sorted(numbers.pushes.items()):
+        pushes.add_metric([fate], count)
+    return pushes
 
 
 def _languages(numbers: Numbers) -> Iterator[Metric]:
