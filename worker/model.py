@@ -150,6 +150,7 @@ class ParsedEntry:
     summary: str  # plain text of the summary or of the full content, whichever is longer
     published_at: float | None
     content: str = ""  # the full content as HTML, where it is asked for and long enough
+    updated_at: float | None = None  # when it was last changed, where the feed says so
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,6 +186,8 @@ class Entry:
     source: str  # publisher: registrable domain of the page, else of the feed
     published_at: float | None
     seen_at: float  # when it was claimed
+    updated_at: float | None = None  # as its feed says now; the ledger does not keep it
+    edited_at: float | None = None  # when its feed was seen to say something else; None: never
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -248,6 +251,7 @@ class Article:
     published_at: float  # as its publisher says; when first seen, where that is not believable
     at: float  # event clock: the same, within the index window
     seen_at: float
+    edited_at: float | None = None  # when its feed was seen to say something else; None: never
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

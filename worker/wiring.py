@@ -34,6 +34,7 @@ from worker.store.boilerplate import Rings
 from worker.store.census import LedgerCensus
 from worker.store.client import connect, require_safe
 from worker.store.clock import RedisClock
+from worker.store.edits import Edits
 from worker.store.events import Events
 from worker.store.feeds import Feeds
 from worker.store.fetched import Fetched
@@ -100,6 +101,11 @@ class Context:
     def feeds(self) -> Feeds:
         """The feeds."""
         return Feeds(self.client, self.keys)
+
+    @cached_property
+    def edits(self) -> Edits:
+        """Edits what is known."""
+        return Edits(self.client, self.keys)
 
     @cached_property
     def following(self) -> Following:
@@ -224,6 +230,7 @@ class Context:
         """Return the work stage."""
         return Ingest(
             ledger=self.ledger,
+            edits=self.edits,
             archive=self.archive,
             attacher=self.attacher,
             boilerplate=self.boilerplate,
@@ -273,6 +280,7 @@ async def poll_steps(context: Context) -> AsyncIterator[PollSteps]:
                 poller=Poller(
                     feeds=context.feeds,
                     ledger=context.ledger,
+                    edits=context.edits,
                     archive=context.archive,
                     fetcher=fetcher,
                     sandbox=sandbox,

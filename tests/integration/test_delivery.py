@@ -12,6 +12,7 @@ from http import HTTPStatus
 import pytest
 from conftest import until
 from receiver import Received, Receiver, add_webhook, event_ids, running_receiver, tell
+from seeding import FLOOD, ingest
 from structlog.testing import capture_logs
 
 from worker.core.webhooks import Letter, Settling, Webhook, letters
@@ -108,6 +109,23 @@ def test_webhook_when_types_are_chosen_then_gets_only_these(
         until(lambda: _settled(context))
     assert [post.document["number"] for post in receiver.received] == [121, 351]
     assert _state(context, name).delivered == 2
+
+
+def test_webhook_when_an_article_is_edited_then_is_told_of_it_once(
+    context: Context, receiver: Receiver
+) -> None:
+    """The edit is an event like any other; making it twice gives no second one."""
+    entry = ingest(context, "1", "https://a.example/1", "Flood in Oldtown", FLOOD)
+    add_webhook(context, receiver.url(), "article_edited")
+    edited = replace(entry, title="Flood in Oldtown: eighty rescued")
+    for after_s in (60.0, 120.0):
+        context.edits.edit([edited], now=entry.seen_at + after_s)
+    with delivering(context):
+        until(lambda: receiver.received and _settled(context))
+    [post] = receiver.received
+    assert post.key == post.document["id"] == event_ids(context, "en")[-1]
+    assert (post.document["type"], post.document["article"]) == ("article_edited", entry.article_id)
+    assert post.document["story"] == context.stories.newest(limit=1)[0].story_id
 
 
 def test_webhook_when_it_fails_for_a_while_then_gets_all_in_order_in_the_end(

@@ -1,8 +1,12 @@
 """Stories and articles are found by whatever name a person has at hand."""
 
+from dataclasses import replace
+
 import pytest
 from seeding import BANK, FLOOD, PUMPS, claim, claim_record, ingest, quarantine
 
+from worker.cli.common import iso
+from worker.cli.evidence import why_as_json
 from worker.errors import NotFoundError
 from worker.model import Outcome
 from worker.steps.lookup import find_article, find_story, nearest_of
@@ -23,6 +27,22 @@ def test_an_article_is_found_by_every_name_it_has(context: Context) -> None:
         assert found.row is not None
         assert found.row.outcome == Outcome.ATTACHED.value
         assert (found.row.entry.title, found.row.entry.url) == ("Flood in Oldtown", URL)
+
+
+def test_article_when_its_address_was_edited_then_is_found_by_both(context: Context) -> None:
+    """And `why` says when its feed was seen to say something else."""
+    entry = ingest(context, "guid-1", URL, "Flood in Oldtown", FLOOD)
+    new_url, said_at = "https://river-post.example/oldtown-flood", entry.seen_at + 60.0
+    edited = replace(entry, url=new_url, title="Flood in Oldtown: eighty rescued")
+    context.edits.edit([edited], now=said_at)
+    for name in (URL, new_url, "guid-1"):
+        found = find_article(context, name)
+        assert found.article is not None
+        assert found.article.article_id == entry.article_id
+        told = why_as_json(found, context.scorer)["article"]
+        assert isinstance(told, dict)
+        assert (told["title"], told["url"]) == (edited.title, new_url)
+        assert told["edited_at"] == iso(said_at)
 
 
 def test_a_replayed_record_is_found_by_its_own_id(context: Context) -> None:

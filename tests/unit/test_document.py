@@ -59,6 +59,7 @@ def test_parse_document_when_a_json_feed_then_reads_every_field() -> None:
                 title="Bridge & river",
                 summary="The bridge is closed.\nSince Monday.",
                 published_at=NOON,
+                updated_at=NOON + 43_200,
             ),
             ParsedEntry(
                 guid="8",

@@ -74,6 +74,7 @@ def _print_article(article: StoredArticle) -> None:
             ("known as", safe_url(article.ref) if article.ref != article.url else ""),
             ("publisher", article.source),
             ("published", iso(article.published_at)),
+            ("edited", iso(article.edited_at)),
             ("shingles", article.shingles),
             ("story", article.story_id),
             ("reprint of", article.copy_of or ""),
@@ -143,6 +144,7 @@ def _article_as_json(article: StoredArticle) -> dict[str, object]:
         "copy_of": article.copy_of,
         "published_at": iso(article.published_at),
         "seen_at": iso(article.seen_at),
+        "edited_at": iso(article.edited_at) or None,
         "shingles": article.shingles,
     }
 

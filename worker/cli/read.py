@@ -196,7 +196,8 @@ def _story_as_json(story: Story) -> dict[str, object]:
 def _member_as_json(member: StoredArticle) -> dict[str, object]:
     document = asdict(member)
     del document["evidence"]
-    times = {name: iso(getattr(member, name)) for name in ("published_at", "seen_at")}
+    names = ("published_at", "seen_at", "edited_at")
+    times = {name: iso(getattr(member, name)) or None for name in names}
     return {**document, "url": safe_url(member.url), "ref": safe_url(member.ref), **times}
 
 

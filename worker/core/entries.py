@@ -128,14 +128,11 @@ def entries_of(parsed: ParsedFeed, feed: Feed, now: float) -> tuple[Entry, ...]:
         feed: where it came from.
         now: Unix seconds; becomes ``seen_at``.
 
-    A date from before the web had news, or more than ten minutes ahead, is dropped as a mistake.
+    A date that is not believable is dropped as a mistake.
     """
     entries = []
     for key, record in _by_id(parsed, feed).items():
         url = canonical_url(record.url)
-        dated = record.published_at
-        if dated is not None and not FIRST_NEWS_AT <= dated <= now + MAX_AHEAD_S:
-            dated = None
         entries.append(
             Entry(
                 entry_id=key,
@@ -146,8 +143,9 @@ def entries_of(parsed: ParsedFeed, feed: Feed, now: float) -> tuple[Entry, ...]:
                 title=record.title,
                 summary=record.summary,
                 source=publisher(url or feed.url),
-                published_at=dated,
+                published_at=_believable(record.published_at, now),
                 seen_at=now,
+                updated_at=_believable(record.updated_at, now),
             )
         )
     return tuple(entries)
@@ -171,6 +169,11 @@ def _by_id(parsed: ParsedFeed, feed: Feed) -> dict[EntryId, ParsedEntry]:
             key = EntryId(_digest("entry", 8, feed.feed_id, "guid+link", record.guid, url))
         records.setdefault(key, record)
     return records
+
+
+def _believable(at: float | None, now: float) -> float | None:
+    """Return a date, unless it is from before the web had news, or more than ten minutes ahead."""
+    return at if at is not None and FIRST_NEWS_AT <= at <= now + MAX_AHEAD_S else None
 
 
 def _shared_guids(records: tuple[ParsedEntry, ...]) -> frozenset[str]:

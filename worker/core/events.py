@@ -13,7 +13,7 @@ from datetime import datetime, timezone
 
 from worker.errors import ConfigError
 
-TYPES = ("story_opened", "article_attached", "stories_merged", "story_split")
+TYPES = ("story_opened", "article_attached", "article_edited", "stories_merged", "story_split")
 # One language of a cursor: its code, the stream id, the number. Redis keeps both parts of an id in
 # 64 bits, which 19 digits always fit.
 _PART = re.compile(r"([a-z]{2,3}):([0-9]{1,19})-([0-9]{1,19}):([0-9]{1,19})")

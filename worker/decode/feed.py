@@ -176,6 +176,7 @@ def _entry(item: Any, base: str, content_chars: int) -> ParsedEntry:
         summary=max((plain_text(text, MAX_SUMMARY_CHARS) for text in texts), key=len),
         published_at=_published_at(item),
         content=full_content(full, content_chars),
+        updated_at=_date(item, "updated"),
     )
 
 
@@ -195,10 +196,15 @@ def _link_to(relation: str, feed: Any, base: str) -> str:
 
 
 def _published_at(item: Any) -> float | None:
-    """Return an entry's date as Unix seconds, or None: when it was published, else when updated."""
+    """Return when an entry was published, or at least updated, as Unix seconds, or None."""
+    published_at = _date(item, "published")
+    return _date(item, "updated") if published_at is None else published_at
+
+
+def _date(item: Any, name: str) -> float | None:
+    """Return one of an entry's dates as Unix seconds, or None."""
     # dict.get: FeedParserDict's own maps one date to the other, with a warning.
-    texts = (str(dict.get(item, name) or "") for name in ("published", "updated"))
-    return next((at for at in map(moment, texts) if at is not None), None)
+    return moment(str(dict.get(item, name) or ""))
 
 
 def _wishes(feed: Any, body: bytes) -> FeedWishes:

@@ -82,6 +82,7 @@ def _entry(item: dict[str, Any], base: str, content_chars: int) -> ParsedEntry:
         summary=max(texts, key=len),
         published_at=_published_at(item),
         content=full_content([item.get("content_html")], content_chars),
+        updated_at=moment(_text(item, "date_modified")),
     )
 
 

@@ -16,6 +16,7 @@ from worker.steps.attach import Attacher
 from worker.steps.boilerplate import Boilerplate
 from worker.steps.pool import Result
 from worker.steps.prepare import Draft, Prepared, prepare
+from worker.store.edits import Edits
 from worker.store.ledger import WORK, Ledger, Started
 
 log = structlog.get_logger()
@@ -29,6 +30,7 @@ class Ingest:
     """Works off entries. One of them may fail without the others."""
 
     ledger: Ledger
+    edits: Edits
     archive: Archive
     attacher: Attacher
     boilerplate: Boilerplate
@@ -83,6 +85,8 @@ class Ingest:
             entry_id=entry.entry_id,
             now=now,
         )
+        if attachment.reason == "known":  # by an attempt that may have begun before an edit
+            self.edits.edit_article(prepared.lang, entry)
         self.ledger.settle(
             entry.entry_id,
             attachment.outcome,
@@ -130,4 +134,5 @@ def article_of(entry: Entry, prepared: Prepared, window_s: float) -> Article:
         published_at=published_at,
         at=min(published_at, entry.seen_at) if is_recent else entry.seen_at,
         seen_at=entry.seen_at,
+        edited_at=entry.edited_at,
     )

@@ -10,6 +10,7 @@ import structlog
 
 from worker.archive.warc import Archive
 from worker.core import quota
+from worker.core.edits import maybe_edited
 from worker.core.entries import entries_of, feed_id
 from worker.core.health import dates_after
 from worker.core.moving import PROBATION_S, address, answered
@@ -25,6 +26,7 @@ from worker.errors import ArchiveError, DecodeError, FetchError, StoreError
 from worker.fetch.client import Fetcher, Terms
 from worker.model import Entry, EntryId, Feed, FeedId, Page, Validators, Why, Wish
 from worker.steps.contents import Contents
+from worker.store.edits import Edits
 from worker.store.feeds import Feeds, Lease, poll_fields
 from worker.store.ledger import FeedClaim, Ledger
 from worker.store.subscriptions import Subscriptions
@@ -48,6 +50,7 @@ class Poller:
 
     feeds: Feeds
     ledger: Ledger
+    edits: Edits
     archive: Archive
     fetcher: Fetcher
     sandbox: Sandbox
@@ -122,12 +125,16 @@ class Poller:
         )
         await asyncio.to_thread(self.archive.append, page)
         now = self.clock()
-        listed = entries_of(parsed, feed, now)
-        ids = [entry.entry_id for entry in listed]
-        new = await self._insist(partial(self.feeds.new_of, feed.feed_id, ids))
+        entries = entries_of(parsed, feed, now)
+        listed = await self._insist(partial(self.feeds.listed, feed.feed_id))
+        # Before the claim: once the feed's new validators are stored, a 304 would hide an edit.
+        said = maybe_edited(entries, listed)
+        edited = await self._insist(partial(self.edits.edit, said, now=now))
+        unlisted = [entry.entry_id for entry in entries if entry.entry_id not in listed]
+        new = await self._insist(partial(self.ledger.unknown, unlisted))
         most = quota.left(feed.taken, now, a_day=self.max_new_a_day)
-        entries, taken = quota.within(listed, new, most)
-        brought = [entry for entry in entries if entry.entry_id in taken]
+        within, taken = quota.within(entries, new, most)
+        brought = [entry for entry in within if entry.entry_id in taken]
         left_out = len(new) - len(taken)
         if left_out:
             log.warning("feed_floods", left_out=left_out, a_day=self.max_new_a_day)
@@ -138,7 +145,7 @@ class Poller:
             validators=feed.validators if left_out else _validators(page),
             wishes=parsed.wishes,
             rhythm=watched(feed.rhythm, now, [entry.published_at for entry in brought]),
-            dates=dates_after(feed.dates, (entry.published_at for entry in listed)),
+            dates=dates_after(feed.dates, (entry.published_at for entry in entries)),
             polled_at=now,
             changed_at=now if taken else feed.changed_at,
             error="",
@@ -150,8 +157,8 @@ class Poller:
         if self.contents.least_chars and brought:
             await self._insist(partial(self.contents.keep, parsed, feed, brought, now))
         await self._note_hub(feed, topic_of(page, parsed))
-        claimed = await self._claim(lease, seen, entries, wish=server_wish(page.headers, now))
-        log.info("feed_polled", entries=len(listed), new=len(claimed))
+        claimed = await self._claim(lease, seen, within, wish=server_wish(page.headers, now))
+        log.info("feed_polled", entries=len(entries), new=len(claimed), edited=edited)
         return claimed
 
     async def _unchanged(self, lease: Lease, feed: Feed, page: Page) -> tuple[EntryId, ...]:

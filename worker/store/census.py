@@ -201,8 +201,9 @@ class LedgerCensus:
         found = []
         for raw in self._client.zrange(self._keys.feeds, 0, -1):
             feed_id = FeedId(raw.decode())
-            listed = self._client.sscan_iter(self._keys.listed(feed_id), count=STEP)
-            while step := [EntryId(one.decode()) for one in islice(listed, STEP)]:
+            listed = self._scripts.run("listed", [self._keys.listed(feed_id)], {})
+            ids = (EntryId(one.decode()) for one in listed[::2])
+            while step := list(islice(ids, STEP)):
                 found += [(feed_id, *one) for one in self._listed(feed_id, step, mend=False)]
         return found
 

@@ -143,22 +143,13 @@ class Feeds:
             raw, score = pipe.execute()
         return None if score is None else _feed(feed_id, raw, score)
 
-    @store_errors()
-    def new_of(self, feed_id: FeedId, entry_ids: Sequence[EntryId]) -> frozenset[EntryId]:
-        """Return which of these entries a claim would find new: neither listed before nor on the ledger.
+    def listed(self, feed_id: FeedId) -> dict[EntryId, bytes]:
+        """Return what the feed's last document listed, and said of each (core.edits.saying).
 
-        Cost: O(entries), one round trip, and a second one when some were not listed.
+        Cost: O(entries).
         """
-        if not entry_ids:
-            return frozenset()
-        listed = self._client.smismember(self._keys.listed(feed_id), entry_ids)
-        unlisted = [one for one, is_old in zip(entry_ids, listed, strict=True) if not is_old]
-        with self._client.pipeline(transaction=False) as pipe:
-            for one in unlisted:
-                pipe.exists(self._keys.entry(one))
-            return frozenset(
-                one for one, known in zip(unlisted, pipe.execute(), strict=True) if not known
-            )
+        flat = self._scripts.run("listed", [self._keys.listed(feed_id)], {})
+        return {EntryId(i.decode()): said for i, said in zip(flat[::2], flat[1::2], strict=True)}
 
     def postpone(self, moves: Sequence[tuple[FeedId, float, float]]) -> int:
         """Let feeds come due later, each given as (id, when it was due, when it is); return how many.

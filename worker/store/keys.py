@@ -15,7 +15,7 @@ explains why attach and settle are therefore two idempotent scripts and not one.
 | {ns}:feed:<id>                | hash   | address, title, validators, wishes, rhythm, health, lease | until removed         |
 | {ns}:moved                    | hash   | id of the address a feed moved to -> the feed's id       | until removed         |
 | {ns}:turn:<host>              | string | who asks the host now; empty until its gap is over       | seconds               |
-| {ns}:listed:<id>              | set    | entry ids of the feed's last full response               | until removed         |
+| {ns}:listed:<id>              | hash   | entry id -> digest of what the last full response said   | until removed         |
 | {ns}:pending                  | zset   | entry id -> end of its lease                             | until settled         |
 | {ns}:entry:<id>               | hash   | the ledger entry, its stage, attempts and outcome        | retention once settled|
 | {ns}:fetched:<id>             | string | where an article's page lies, and whose entry led there   | 2 hours               |
@@ -36,14 +36,14 @@ explains why attach and settle are therefore two idempotent scripts and not one.
 | {ns:lang}:story:<id>          | string | msgpack list: version, size, times, exemplars, title …   | retention             |
 | {ns:lang}:members:<id>        | zset   | article id -> published; none for a story of one         | retention             |
 | {ns:lang}:sources:<id>        | hash   | publisher -> own accounts (0 = reprints only); the same  | retention             |
-| {ns:lang}:article:<id>        | string | msgpack list: story, publisher, address, evidence …      | retention             |
+| {ns:lang}:article:<id>        | string | msgpack list: story, publisher …; of an alias: the id    | retention             |
 | {ns:lang}:family:<id>         | string | of the texts that copy <id>, the one published first     | retention             |
 | {ns:lang}:c                   | hash   | copy index: page -> bucket, stamp, 4-byte number, ...    | window                |
 | {ns:lang}:s                   | hash   | story index: page -> bucket, stamp, 6-byte story, ...    | window                |
 | {ns:lang}:texts:<n>           | string | 38 records: article id, shingles, published, parities    | window                |
 | {ns:lang}:df:<half>           | string | BITFIELD u16: documents that hold a term                 | half + window         |
 | {ns:lang}:docs:<half>         | string | articles counted in this half of a window                | half + window         |
-| {ns:lang}:events              | stream | opened, attached, merged, split; newest 100 000          | retention             |
+| {ns:lang}:events              | stream | opened, attached, edited, merged, split; newest 100 000  | retention             |
 | {ns:lang}:told                | string | events so far: the number of the newest                  | as the namespace      |
 """
 
@@ -167,7 +167,7 @@ class Keys:
         return self._ns("feed:")
 
     def listed(self, feed_id: FeedId) -> str:
-        """Return the key of the entry ids that the feed listed last."""
+        """Return the key of what the feed listed last, and said of it."""
         return self._ns(f"listed:{feed_id}")
 
     def turn(self, lane: str) -> str:

@@ -7,21 +7,21 @@ and may run twice.
 
 import math
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import redis
 
-from worker.model import ArticleId, Entry, EntryId, FeedId, Outcome, StoryId
+from worker.core.edits import saying
+from worker.model import Entry, EntryId, FeedId, Outcome, StoryId
 from worker.settings import DAY_S, LedgerSettings
 from worker.store.client import store_errors
+from worker.store.fields import Fields, entry_fields, entry_of, flat, text_map
 from worker.store.keys import Keys
 from worker.store.scripts import Scripts
 
 FETCH = "fetch"  # claimed; its page is to be fetched
 WORK = "work"  # its page is archived (or cannot be had); to be extracted and attached
-
-Fields = Mapping[str, str | float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,12 +95,12 @@ class Ledger:
         arguments = {
             "now": now,
             "lease": self._lease_s,
-            "entries": [(e.entry_id, _flat(_entry_fields(e))) for e in entries],
+            "entries": [(e.entry_id, flat(entry_fields(e)), saying(e)) for e in entries],
             "listed_all": feed is not None and feed.listed_all,
             "feed_id": feed_id,
             "token": feed.token if feed else "",
             "next_poll_at": feed.next_poll_at if feed else 0.0,
-            "feed": _flat(feed.fields) if feed else [],
+            "feed": flat(feed.fields) if feed else [],
             "url": feed.url if feed else "",
             "address": feed.address if feed else "",
         }
@@ -132,9 +132,9 @@ class Ledger:
             return Outcome.QUARANTINED
         if answer[0] != b"started":
             return None
-        fields = _text_map(answer[2:])
+        fields = text_map(answer[2:])
         return Started(
-            entry=_entry(entry_id, fields),
+            entry=entry_of(entry_id, fields),
             attempt=int(answer[1]),
             page=fields.get("page", ""),
             token=token,
@@ -304,7 +304,7 @@ class Ledger:
         Returns: False when it is not attached by now.
         """
         k = self._keys
-        fields = _flat(_entry_fields(entry)) if entry else []
+        fields = flat(entry_fields(entry)) if entry else []
         return bool(
             self._scripts.run(
                 "restore",
@@ -321,7 +321,7 @@ class Ledger:
             return None
         fields = {name.decode(): value.decode() for name, value in raw.items()}
         return LedgerRow(
-            entry=_entry(entry_id, fields),
+            entry=entry_of(entry_id, fields),
             stage=fields.get("stage", ""),
             outcome=fields.get("outcome", ""),
             reason=fields.get("reason", ""),
@@ -331,6 +331,17 @@ class Ledger:
             error=fields.get("error", ""),
             trace=fields.get("trace", ""),
         )
+
+    @store_errors()
+    def unknown(self, entry_ids: Sequence[EntryId]) -> frozenset[EntryId]:
+        """Return which of these entries are not on the ledger. Cost: O(entries), one round trip."""
+        if not entry_ids:
+            return frozenset()
+        with self._client.pipeline(transaction=False) as pipe:
+            for entry_id in entry_ids:
+                pipe.exists(self._keys.entry(entry_id))
+            found = zip(entry_ids, pipe.execute(), strict=True)
+        return frozenset(entry_id for entry_id, known in found if not known)
 
     @store_errors()
     def quarantined(self) -> tuple[EntryId, ...]:
@@ -355,46 +366,6 @@ class Ledger:
             self._scripts.run(
                 "advance",
                 [self._keys.entry(entry_id), self._keys.pending],
-                {"id": entry_id, "token": token, "due": due_at, "fields": _flat(fields)},
+                {"id": entry_id, "token": token, "due": due_at, "fields": flat(fields)},
             )
         )
-
-
-def _flat(fields: Fields) -> list[str]:
-    """Return name, value, name, value … as HSET takes them."""
-    return [part for name, value in fields.items() for part in (name, str(value))]
-
-
-def _entry_fields(entry: Entry) -> Fields:
-    return {
-        "feed": entry.feed_id,
-        "article": entry.article_id,
-        "ref": entry.ref,
-        "url": entry.url,
-        "title": entry.title,
-        "summary": entry.summary,
-        "source": entry.source,
-        "published_at": "" if entry.published_at is None else entry.published_at,
-        "seen_at": entry.seen_at,
-    }
-
-
-def _entry(entry_id: EntryId, fields: Mapping[str, str]) -> Entry:
-    published = fields.get("published_at", "")
-    return Entry(
-        entry_id=entry_id,
-        feed_id=FeedId(fields.get("feed", "")),
-        article_id=ArticleId(fields.get("article", "")),
-        ref=fields.get("ref", ""),
-        url=fields.get("url", ""),
-        title=fields.get("title", ""),
-        summary=fields.get("summary", ""),
-        source=fields.get("source", ""),
-        published_at=float(published) if published else None,
-        seen_at=float(fields.get("seen_at", "0")),
-    )
-
-
-def _text_map(flat: Sequence[bytes]) -> dict[str, str]:
-    values = [raw.decode() for raw in flat]
-    return dict(zip(values[::2], values[1::2], strict=True))

@@ -66,6 +66,9 @@ class ArticleRecord(NamedTuple):
     url: bytes  # SAME_AS_REF, as of most articles
     title: bytes
     evidence: bytes
+    # Only of those that were edited:
+    edited_at: float | None = None
+    alias: bytes = b""  # the article id that its address of now would give; stands for this one
 
     @classmethod
     def unpack(cls, raw: bytes) -> "ArticleRecord":
@@ -74,21 +77,24 @@ class ArticleRecord(NamedTuple):
         Raises:
             StoreError: it is torn.
         """
-        return cls(*_fields(raw, len(cls._fields)))
+        return cls(*_fields(raw, len(cls._fields) - 2, len(cls._fields)))
 
 
-def _fields(raw: bytes, count: int) -> list[Any]:
+def _fields(raw: bytes, *counts: int) -> list[Any]:
     try:
         fields = msgpack.unpackb(raw, raw=True)
     except ValueError as e:
         raise StoreError(f"a record in Redis is torn: {e}") from e
-    if not isinstance(fields, list) or len(fields) != count:
-        raise StoreError(f"a record in Redis does not have its {count} fields")
+    if not isinstance(fields, list) or len(fields) not in counts:
+        raise StoreError(f"a record in Redis does not have its {counts[0]} fields")
     return fields
 
 
-def merged_into(raw: bytes) -> str:
-    """Return the id of the story that another one became part of, from its record; else nothing."""
+def stands_for(raw: bytes) -> str:
+    """Return whose id a record holds instead of fields; nothing for a record that has them.
+
+    A story that became part of another one stands for that, an edited article's new address for it.
+    """
     return msgpack.unpackb(raw)[0] if raw[:1] == _LIST_OF_ONE else ""
 
 
@@ -174,4 +180,5 @@ def article_record(
         SAME_AS_REF if article.url == article.ref else article.url,
         article.title,
         evidence,
+        *([] if article.edited_at is None else [article.edited_at, ""]),
     ]

@@ -8,7 +8,7 @@ import redis
 from worker.model import ArticleId, EntryId, StoryId
 from worker.store.client import store_errors
 from worker.store.keys import Keys, is_story_id, story_lang
-from worker.store.packed import SAME_AS_REF, ArticleRecord, StoryRecord, merged_into
+from worker.store.packed import SAME_AS_REF, ArticleRecord, StoryRecord, stands_for
 
 # How far back a look-up for the nearest names goes, in stories.
 NEAREST_AMONG = 500
@@ -48,6 +48,7 @@ class StoredArticle:
     seen_at: float
     shingles: int
     evidence: bytes  # core.evidence
+    edited_at: float | None = None  # when its feed was last seen to say something else of it
 
 
 class Stories:
@@ -84,7 +85,7 @@ class Stories:
         """Return the id that a story has by now: its own, or that of the one it became part of."""
         for _ in range(_HOPS):
             raw = self._client.get(self._keys.story(story_id))
-            other = merged_into(raw) if raw else ""
+            other = stands_for(raw) if raw else ""
             if not other:
                 break
             story_id = StoryId(other)
@@ -118,11 +119,11 @@ class Stories:
 
     @store_errors()
     def article(self, article_id: ArticleId) -> StoredArticle | None:
-        """Return one article, whatever its language."""
+        """Return one article, whatever its language, by its id or that of its address of now."""
         for lang in self.languages():
-            found = self._articles(lang, [article_id])[0]
-            if found:
-                return found
+            raw = self._client.get(self._keys.article(lang, article_id))
+            if raw:
+                return self._articles(lang, [ArticleId(stands_for(raw) or article_id)])[0]
         return None
 
     @store_errors()
@@ -210,4 +211,5 @@ def _article(article_id: ArticleId, record: ArticleRecord, original: bytes | Non
         seen_at=float(record.seen_at),
         shingles=record.shingles,
         evidence=record.evidence,
+        edited_at=None if record.edited_at is None else float(record.edited_at),
     )

@@ -18,7 +18,7 @@ from worker.store.census import Flaw
 from worker.store.client import store_errors
 from worker.store.index import slack_s
 from worker.store.keys import Keys, story_lang
-from worker.store.packed import ArticleRecord, StoryRecord, merged_into
+from worker.store.packed import ArticleRecord, StoryRecord, stands_for
 from worker.store.scripts import Scripts
 
 READ = 500  # records read in one go: some 0.3 ms of Redis's time
@@ -323,7 +323,7 @@ def _steps(items: Sequence[T], size: int) -> Iterator[list[T]]:
 
 def _story(raw: bytes | None) -> StoryRecord | None:
     try:
-        return StoryRecord.unpack(raw) if raw and not merged_into(raw) else None
+        return StoryRecord.unpack(raw) if raw and not stands_for(raw) else None
     except StoreError:
         return None
 

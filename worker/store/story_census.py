@@ -10,7 +10,7 @@ from worker.store.census import STEP, Attached, Flaw
 from worker.store.client import store_errors
 from worker.store.index import slack_s
 from worker.store.keys import Keys, is_story_id, story_lang
-from worker.store.packed import merged_into
+from worker.store.packed import stands_for
 from worker.store.scripts import Scripts
 
 
@@ -135,7 +135,7 @@ class StoryCensus:
             raw = self._client.get(self._keys.story(last)) if is_story_id(last) else None
             if raw is None:
                 return chain if len(chain) > 1 else []
-            target = merged_into(raw)
+            target = stands_for(raw)
             if not target:
                 return []
             chain.append(StoryId(str(target)))

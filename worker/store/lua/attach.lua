@@ -31,6 +31,7 @@ local story_key = prefix .. 'story:' .. a.story
 local recent_key = prefix .. 'recent'
 
 local known = read_record(article_key)
+if known and #known == 1 then known = read_record(prefix .. 'article:' .. known[1]) end -- an alias
 if known then return {'known', known[1], known[3]} end
 
 -- Who came since the probe?

@@ -41,7 +41,11 @@ for _, article_id in ipairs(a.ids) do
   local left = redis.call('PTTL', key('article', article_id))
   local raw = (left < 0 or left > 1000) and redis.call('GET', key('article', article_id))
   local article = raw and unpacked(raw)
-  if article and (#article ~= 12 or type(article[1]) ~= 'string') then article = nil end
+  if article and #article == 1 then
+    raw, article = nil, nil -- an alias, which ends with its article
+  elseif article and ((#article ~= 12 and #article ~= 14) or type(article[1]) ~= 'string') then
+    article = nil
+  end
   local id = article and article[1]
   local story_raw = article and redis.call('GET', key('story', id))
   local story = story_raw and unpacked(story_raw)

@@ -7,12 +7,14 @@
 -- return  {id, 1 when it is pending all the same} ...
 --
 -- Cost: two commands an entry.
+--@include listing
 local a = cmsgpack.unpack(ARGV[1])
 local found = {}
+to_hash(KEYS[1])
 for i, id in ipairs(a.ids) do
-  if redis.call('EXISTS', KEYS[3 + i]) == 0 and redis.call('SISMEMBER', KEYS[1], id) == 1 then
+  if redis.call('EXISTS', KEYS[3 + i]) == 0 and redis.call('HEXISTS', KEYS[1], id) == 1 then
     found[#found + 1] = {id, redis.call('ZSCORE', KEYS[3], id) and 1 or 0}
-    if a.mend then redis.call('SREM', KEYS[1], id) end
+    if a.mend then redis.call('HDEL', KEYS[1], id) end
   end
 end
 if a.mend and #found > 0 and redis.call('EXISTS', KEYS[2]) == 1 then

@@ -3,7 +3,8 @@
 --
 -- KEYS[1] {ns}:counts  KEYS[2] {ns}:pending  KEYS[3] {ns}:feeds  KEYS[4] {ns}:feed:<id>
 -- KEYS[5] {ns}:listed:<id>  KEYS[6] {ns}:moved  KEYS[7..] {ns}:entry:<id> of each entry, in order
--- ARGV[1]  map: now, lease, entries ({id, fields (flat)} ...), listed_all (false: keep the old list),
+-- ARGV[1]  map: now, lease, entries ({id, fields (flat), what the feed says of it} ...),
+--            listed_all (false: keep the old list),
 --            feed_id ('' for entries that no feed lists), token (of the lease to poll it), next_poll_at,
 --            feed (flat name, value list), url (where it is asked from now on, or ''),
 --            address (the id of that)
@@ -11,12 +12,14 @@
 --
 -- Twice: the second call finds every entry known and returns none; reconcile then finds them.
 --@include leave
+--@include listing
 local a = cmsgpack.unpack(ARGV[1])
 local new = {}
+to_hash(KEYS[5])
 for i, entry in ipairs(a.entries) do
   local key = KEYS[6 + i]
   local known = redis.call('EXISTS', key) == 1
-    or redis.call('SISMEMBER', KEYS[5], entry[1]) == 1
+    or redis.call('HEXISTS', KEYS[5], entry[1]) == 1
   if not known then
     redis.call('HSET', key, 'stage', 'fetch', 'attempts', 0, unpack(entry[2]))
     redis.call('ZADD', KEYS[2], a.now + a.lease, entry[1])
@@ -32,7 +35,7 @@ if redis.call('HGET', KEYS[4], 'lease') ~= a.token then return new end
 redis.call('HDEL', KEYS[4], 'lease')
 if a.listed_all then
   redis.call('DEL', KEYS[5])
-  for _, entry in ipairs(a.entries) do redis.call('SADD', KEYS[5], entry[1]) end
+  for _, entry in ipairs(a.entries) do redis.call('HSET', KEYS[5], entry[1], entry[3]) end
 end
 redis.call('HSET', KEYS[4], unpack(a.feed))
 redis.call('ZADD', KEYS[3], a.next_poll_at, a.feed_id)

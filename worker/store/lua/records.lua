@@ -1,10 +1,14 @@
 -- Included by every script that reads or writes records: msgpack lists in strings.
 --
 -- An article: story, root (the first of its family to come, '' for that one), entry, source,
---   published_at, then what no script reads.
+--   published_at, seen_at, then what few scripts read: shingles, score, ref, url (SAME_AS_REF as of most),
+--   title, evidence; and where it was edited: edited_at, alias (the id that its address of now would give,
+--   '' when that is none of its own).
+-- An alias of an article: that one's id, alone.
 -- A story: version, size, copies, first_at, last_at, exemplars, opened_at, founder, its source, title,
 --   past (how many of its articles expired and left its list of members).
 -- A story that was merged into another one: that one's id, alone.
+local SAME_AS_REF = '='
 local MERGED = 0x91 -- the first byte of a list of one
 local HOPS = 64     -- from one name of a story to the next: far more merges than happen, and no circle holds up
 
