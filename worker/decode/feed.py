@@ -176,7 +176,7 @@ def _entry(item: Any, base: str, content_chars: int) -> ParsedEntry:
         summary=max((plain_text(text, MAX_SUMMARY_CHARS) for text in texts), key=len),
         published_at=_published_at(item),
         content=full_content(full, content_chars),
-        updated_at=_date(item, "updated"),
+        updated_at=_moment_of(item, "updated"),
     )
 
 
@@ -196,12 +196,12 @@ def _link_to(relation: str, feed: Any, base: str) -> str:
 
 
 def _published_at(item: Any) -> float | None:
-    """Return when an entry was published, or at least updated, as Unix seconds, or None."""
-    published_at = _date(item, "published")
-    return _date(item, "updated") if published_at is None else published_at
+    """Return an entry's date as Unix seconds, or None: when it was published, else when updated."""
+    times = (_moment_of(item, name) for name in ("published", "updated"))
+    return next((at for at in times if at is not None), None)
 
 
-def _date(item: Any, name: str) -> float | None:
+def _moment_of(item: Any, name: str) -> float | None:
     """Return one of an entry's dates as Unix seconds, or None."""
     # dict.get: FeedParserDict's own maps one date to the other, with a warning.
     return moment(str(dict.get(item, name) or ""))
