@@ -12,8 +12,9 @@ AWAY_S  ?=
 DOCS    ?=
 SECONDS ?=
 TARGET  ?=
+FETCH   ?=
 
-.PHONY: run test bench chaos outage soak fuzz lint types arch check clean
+.PHONY: run test bench bench-fetch chaos outage soak fuzz lint types arch check clean
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
@@ -31,6 +32,10 @@ test: $(READY)
 bench: $(READY)  ## an hour, on a machine with nothing else to do; BENCH="--quick" or rows of it
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[plot]'
 	$(BIN)/python tests/benchmarks/run.py $(or $(BENCH),--docs docs)
+
+bench-fetch: $(READY)  ## ten minutes, as bench; FETCH="--feeds 500 --rounds 1" for less; Linux
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[rival]'
+	$(BIN)/python tests/benchmarks/fetch.py $(FETCH)
 
 chaos: $(READY)  ## 500 kills over 10 000 entries; ENTRIES=1000 KILLS=50 SEED=2 for less; Linux
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[plot]'

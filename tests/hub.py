@@ -18,9 +18,10 @@ from outlet import Site, feed_of, follow, running_site, serving, with_steps
 
 from worker.core.websub import Subscription
 from worker.model import EntryId, Feed, FeedId
+from worker.networking import PollSteps
 from worker.testing import Clock
 from worker.web.app import build, listen
-from worker.wiring import Context, PollSteps
+from worker.wiring import Context
 
 ETAG = '"1"'
 

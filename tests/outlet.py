@@ -9,8 +9,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from worker.core.entries import feed_id
 from worker.model import EntryId, Feed, FeedId
+from worker.networking import PollSteps, poll_steps
 from worker.store.ledger import LedgerRow
-from worker.wiring import Context, PollSteps, poll_steps
+from worker.wiring import Context
 
 LATER_S = 100 * 86_400.0  # every feed that may ever be polled again is due by then
 QUAKE = (

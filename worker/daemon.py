@@ -17,11 +17,12 @@ from worker.endings import ENDINGS
 from worker.errors import StoreError
 from worker.limits import share_one_heap
 from worker.model import EntryId, WebhookId
+from worker.networking import PollSteps, deliver_steps, poll_steps
 from worker.rqworker import HintWorker
 from worker.steps.prepare import warm_up
 from worker.store.client import room_of, store_errors
 from worker.store.feeds import Lease
-from worker.wiring import Context, PollSteps, deliver_steps, poll_steps
+from worker.wiring import Context
 
 if TYPE_CHECKING:
     from worker.steps.deliver import Deliverer
@@ -38,7 +39,7 @@ SUBSCRIBE_S = 2.0  # how long a hub that a feed names waits to be asked; a look 
 # stays on the ledger, due a lease later. No host may fill it: see fetch/budget.
 MOST_FEEDS = 4_096
 MOST_PAGES = 4_096
-DUE_AT_ONCE = 64  # feeds leased by one script call
+DUE_AT_ONCE = 256  # feeds leased by one script call, five times a second
 KEEP_S = 10.0  # how long a new feed may be missing from the list, and a lost one from Redis
 LOOK_S = 1.0  # how long a server that fills up is polled for; a look is one round trip
 # A webhook whose task failed for a reason of ours is left alone for so long.

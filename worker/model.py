@@ -90,6 +90,16 @@ class FeedWishes:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TurnAsk:
+    """What a poller asks about the turn at a host: to take it or go on having it; or to give it back."""
+
+    lane: str  # the host, or whatever shares a turn
+    token: str  # proves the turn; another one for each request
+    lease_s: float = 0.0  # how long a holder that died keeps it; 0: it is given back
+    left_s: float = 0.0  # how long nobody may take it once it was given back
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rhythm:
     """When a feed's changes were seen (core.rhythm)."""
 

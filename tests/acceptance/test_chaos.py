@@ -13,7 +13,8 @@ import pytest
 from outlet import fetch_all, follow, poll_all, with_steps
 from structlog.testing import capture_logs
 
-from worker.wiring import Context, PollSteps
+from worker.networking import PollSteps
+from worker.wiring import Context
 
 CHAOS = Path(__file__).parents[1] / "chaos"
 KILLS, ENTRIES = 50, 1_000

@@ -22,10 +22,11 @@ from structlog.testing import capture_logs
 
 from worker.errors import StoreError
 from worker.model import EntryId
+from worker.networking import PollSteps
 from worker.settings import Settings
 from worker.steps.audit import audit
 from worker.testing import Clock, an_entry
-from worker.wiring import Context, PollSteps
+from worker.wiring import Context
 
 PROGRAMS = [program for program in SERVERS.values() if program]
 TEXT = (

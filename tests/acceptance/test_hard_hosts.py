@@ -22,8 +22,9 @@ from worker.core.entries import feed_id
 from worker.daemon import PollLoop
 from worker.fetch.budget import MOST_WAITING
 from worker.model import Feed
+from worker.networking import poll_steps
 from worker.settings import Settings
-from worker.wiring import Context, poll_steps
+from worker.wiring import Context
 
 SLOW = 60
 OPEN_FILES = 48  # what a poller needs at rest, and a few more

@@ -24,11 +24,12 @@ from structlog.testing import capture_logs
 
 from worker.errors import StoreError
 from worker.model import Entry, EntryId
+from worker.networking import PollSteps
 from worker.settings import Settings
 from worker.steps.audit import audit
 from worker.store.ledger import FETCH, Started
 from worker.testing import Clock, an_entry
-from worker.wiring import Context, PollSteps
+from worker.wiring import Context
 
 LEASE_S = 10.0
 OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"

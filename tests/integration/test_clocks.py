@@ -12,10 +12,11 @@ from worker.core.entries import feed_id
 from worker.core.schedule import PollPolicy, Standing, next_poll
 from worker.daemon import PollLoop
 from worker.model import Feed, FeedId
+from worker.networking import PollSteps
 from worker.store.feeds import poll_fields
 from worker.store.ledger import FETCH, FeedClaim, Started
 from worker.testing import Clock, an_entry
-from worker.wiring import Context, PollSteps
+from worker.wiring import Context
 
 HOUR_S, DAY_S = 3_600.0, 86_400.0
 FEEDS = 30

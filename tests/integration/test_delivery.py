@@ -18,8 +18,9 @@ from structlog.testing import capture_logs
 from worker.core.webhooks import Letter, Settling, Webhook, letters
 from worker.daemon import DeliverLoop
 from worker.model import WebhookId
+from worker.networking import deliver_steps
 from worker.settings import Settings, load_settings
-from worker.wiring import Context, deliver_steps
+from worker.wiring import Context
 
 Clock = Callable[[], float]
 

@@ -24,6 +24,7 @@ from worker.core.edits import TELL_EACH_S
 from worker.core.entries import article_id
 from worker.core.events import Cursor, Event
 from worker.model import Article, ArticleId, Entry, EntryId, StoryId
+from worker.networking import PollSteps
 from worker.settings import Settings
 from worker.steps.attach import Attachment
 from worker.steps.audit import audit
@@ -31,7 +32,7 @@ from worker.store.ledger import WORK, FeedClaim, Ledger, Started
 from worker.store.scripts import Scripts
 from worker.store.stories import StoredArticle
 from worker.testing import Clock, a_sketch
-from worker.wiring import Context, PollSteps
+from worker.wiring import Context
 
 pytestmark = pytest.mark.usefixtures("books")
 

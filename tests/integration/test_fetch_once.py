@@ -19,11 +19,12 @@ from outlet import (
 from structlog.testing import capture_logs
 
 from worker.model import Entry, EntryId
+from worker.networking import PollSteps
 from worker.steps.records import Record, read_source
 from worker.store.fetched import KEEP_S
 from worker.store.ledger import Ledger
 from worker.testing import an_entry
-from worker.wiring import Context, PollSteps
+from worker.wiring import Context
 
 pytestmark = pytest.mark.usefixtures("books")
 

@@ -10,11 +10,12 @@ from structlog.testing import capture_logs
 
 from worker.core.health import Ailment, ailments
 from worker.model import EntryId, FeedId
+from worker.networking import PollSteps
 from worker.steps.measure import measure
 from worker.steps.poll import NEVER, Poller
 from worker.store.ledger import FETCH
 from worker.testing import Clock
-from worker.wiring import Context, PollSteps
+from worker.wiring import Context
 
 pytestmark = pytest.mark.usefixtures("books")
 

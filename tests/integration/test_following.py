@@ -14,10 +14,11 @@ from worker.daemon import PollLoop
 from worker.decode.opml import read_opml
 from worker.errors import FingerprintMismatchError
 from worker.model import Feed
+from worker.networking import PollSteps
 from worker.settings import Settings, load_settings
 from worker.steps.following import Following
 from worker.testing import Clock
-from worker.wiring import Context, PollSteps
+from worker.wiring import Context
 
 HOUR_S = 3_600.0
 MANY = 400

@@ -9,10 +9,11 @@ from outlet import OPERA, QUAKE, Site, fetch_all, follow, page, poll_all, row_of
 
 from worker.core.entries import entries_of
 from worker.model import EntryId, Feed, ParsedEntry, ParsedFeed
+from worker.networking import PollSteps
 from worker.steps.contents import Contents
 from worker.steps.records import Record, read_source
 from worker.testing import FEED
-from worker.wiring import Context, PollSteps
+from worker.wiring import Context
 
 pytestmark = pytest.mark.usefixtures("books")
 

@@ -13,10 +13,11 @@ from worker.decode.sandbox import Sandbox
 from worker.decode.values import MAX_ENTRIES, MAX_GUID_CHARS, MAX_SUMMARY_CHARS, MAX_TITLE_CHARS
 from worker.errors import DecodeError
 from worker.model import ParsedFeed, Rejected
+from worker.networking import FEED_CPU_S, FEED_MEMORY_MB, PollSteps
 from worker.settings import Settings
 from worker.steps.pool import Limits, PreparePool, Result
 from worker.steps.prepare import Draft, Prepared, warm_up
-from worker.wiring import FEED_CPU_S, FEED_MEMORY_MB, Context, PollSteps
+from worker.wiring import Context
 
 # What a document may cost. Where it is to be killed, it is killed sooner here, to save time.
 LIMITS = Limits(cpu_s=5, memory_mb=512)

@@ -5,9 +5,12 @@ from dataclasses import replace
 import pytest
 import redis
 
+from worker.core.entries import feed_id
+from worker.errors import StoreError
 from worker.model import EntryId, Feed, Outcome, StoryId
 from worker.steps.audit import audit
 from worker.store import scripts
+from worker.store.claims import Claim, Claims
 from worker.store.feeds import poll_fields
 from worker.store.ledger import FETCH, WORK, FeedClaim, Started
 from worker.testing import FEED, Clock, an_entry
@@ -52,6 +55,39 @@ def test_claim_when_repeated_then_entries_are_new_once(context: Context) -> None
     assert (first, again) == (tuple(e.entry_id for e in entries), ())
     assert context.ledger.counts()["claimed"] == 2
     assert _balanced(context)
+
+
+def test_claims_when_made_together_then_each_stands_alone(context: Context) -> None:
+    """Entries, state and lease of each feed are its own; a feed whose keys are broken costs no other."""
+    clock, names = Clock(), ("one", "two", "bad")
+    feeds = {feed_id(url): url for url in (f"https://{name}.example/feed" for name in names)}
+    for key, url in feeds.items():
+        context.feeds.add(Feed(feed_id=key, url=url))
+    leases = {one.feed_id: one for one in context.feeds.due(now=clock(), lease_s=60.0, limit=9)}
+    assert {key: lease.feed.url for key, lease in leases.items()} == feeds
+    one, two, bad = feeds
+    context.client.delete(context.keys.feed(bad))
+    context.client.set(context.keys.feed(bad), "no hash")
+    claims = [
+        Claim(
+            [an_entry(key)],
+            now=clock(),
+            feed=FeedClaim(
+                feed_id=key,
+                token="another's" if key == two else leases[key].token,
+                next_poll_at=clock() + 3_600.0,
+                fields={**poll_fields(leases[key].feed), "etag": key},
+                listed_all=True,
+            ),
+        )
+        for key in feeds
+    ]
+    context.client.script_flush()
+    first, second, third = Claims(context.client, context.ledger).make(claims)
+    assert (first, second) == ((an_entry(one).entry_id,), (an_entry(two).entry_id,))
+    assert isinstance(third, StoreError)
+    tags = [feed.validators.etag for key in (one, two) if (feed := context.feeds.get(key))]
+    assert tags == [one, ""]  # who lost the lease brings entries, and no news of the feed
 
 
 def test_claim_stores_validators_and_next_poll_with_the_entries(context: Context) -> None:

@@ -9,8 +9,9 @@ from outlet import Site, feed_of, follow, poll_all, with_steps
 from worker.core.entries import feed_id
 from worker.core.moving import PROBATION_POLLS, PROBATION_S
 from worker.model import EntryId, Feed
+from worker.networking import PollSteps
 from worker.testing import Clock
-from worker.wiring import Context, PollSteps
+from worker.wiring import Context
 
 pytestmark = pytest.mark.usefixtures("books")
 

@@ -21,8 +21,9 @@ from outlet import (
 from worker.archive.warc import Archive
 from worker.errors import ArchiveError
 from worker.model import Page
+from worker.networking import PollSteps
 from worker.store.ledger import FETCH, WORK
-from worker.wiring import Context, PollSteps
+from worker.wiring import Context
 
 pytestmark = pytest.mark.usefixtures("books")
 

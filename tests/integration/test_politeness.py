@@ -11,9 +11,10 @@ from outlet import feed_of, follow
 from wire import Server, response
 
 from worker.model import Feed, FeedId
+from worker.networking import poll_steps
 from worker.steps.poll import NEVER
 from worker.testing import Clock
-from worker.wiring import Context, poll_steps
+from worker.wiring import Context
 
 # What a feed's server sees does not depend on the make of ours.
 pytestmark = [

@@ -16,10 +16,11 @@ from outlet import (
 )
 
 from worker.model import Feed, FeedId, FeedWishes, Rhythm
+from worker.networking import PollSteps
 from worker.steps.poll import NEVER, Poller
 from worker.store.ledger import FETCH
 from worker.testing import Clock
-from worker.wiring import Context, PollSteps
+from worker.wiring import Context
 
 pytestmark = pytest.mark.usefixtures("books")
 

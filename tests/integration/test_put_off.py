@@ -18,8 +18,9 @@ from outlet import (
 
 from worker.fetch import budget
 from worker.fetch.budget import HostBudget
+from worker.networking import PollSteps
 from worker.testing import Clock
-from worker.wiring import Context, PollSteps
+from worker.wiring import Context
 
 HOST = "127.0.0.1"
 

@@ -27,8 +27,9 @@ from worker.errors import DecodeError, FetchError
 from worker.fetch.budget import HostBudget
 from worker.fetch.client import Fetcher, FetchPolicy, Terms
 from worker.fetch.robots import AGAIN_S, KEEP_S, MAX_BYTES, MAX_DELAY_S, Robots
+from worker.networking import PollSteps
 from worker.store.ledger import FETCH, WORK
-from worker.wiring import Context, PollSteps
+from worker.wiring import Context
 
 ROBOTS = "/robots.txt"
 TEXT = {"Content-Type": "text/plain"}

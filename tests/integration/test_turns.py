@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -12,6 +13,7 @@ from conftest import until
 from worker.errors import FetchError, StoreError
 from worker.fetch.budget import LEASE_S, HostBudget
 from worker.fetch.client import Fetcher, FetchPolicy, Scope, Terms
+from worker.model import TurnAsk
 from worker.store.turns import LOOK_S, Turns
 from worker.wiring import Context
 
@@ -26,24 +28,30 @@ class Agreed:
     lanes: list[str] = field(default_factory=list)
     held: dict[str, str] = field(default_factory=dict)
 
-    def take(self, lane: str, token: str, *, lease_s: float) -> float:
-        """Note who wants a turn."""
-        self._fail()
-        assert lease_s > 0.0
-        self.lanes.append(lane)
-        self.held[lane] = token
-        return 0.0
-
-    def give_back(self, lane: str, token: str, *, left_s: float) -> None:
-        """Note that it was given back."""
-        self._fail()
-        assert left_s <= 0.0
-        assert self.held.pop(lane) == token
-
-    def _fail(self) -> None:
+    def ask_all(self, asks: Sequence[TurnAsk]) -> list[float | StoreError]:
+        """Note who wants a turn, and that it was given back."""
         if self.failures:
             self.failures -= 1
             raise StoreError("Redis is away")
+        for ask in asks:
+            if ask.lease_s:
+                self.lanes.append(ask.lane)
+                self.held[ask.lane] = ask.token
+            else:
+                assert ask.left_s <= 0.0
+                assert self.held.pop(ask.lane) == ask.token
+        return [0.0] * len(asks)
+
+
+def take(turns: Turns, lane: str, token: str, *, lease_s: float = 60.0) -> float | StoreError:
+    """Ask for one turn."""
+    (answer,) = turns.ask_all([TurnAsk(lane=lane, token=token, lease_s=lease_s)])
+    return answer
+
+
+def give_back(turns: Turns, lane: str, token: str, *, left_s: float) -> None:
+    """Give one turn back."""
+    assert turns.ask_all([TurnAsk(lane=lane, token=token, left_s=left_s)]) == [0.0]
 
 
 @pytest.fixture
@@ -56,40 +64,64 @@ def test_turn_when_another_poller_has_it_then_is_free_after_its_request_and_the_
     turns: Turns,
 ) -> None:
     """Until then the others are told how long to wait; another host is free all the time."""
-    assert turns.take(HOST, "a", lease_s=60.0) == 0.0
-    assert turns.take(HOST, "b", lease_s=60.0) == LOOK_S
-    assert turns.take("other.example", "b", lease_s=60.0) == 0.0
-    turns.give_back(HOST, "b", left_s=0.0)  # it never had it
-    assert turns.take(HOST, "b", lease_s=60.0) == LOOK_S
-    turns.give_back(HOST, "a", left_s=30.0)
-    assert 25.0 < turns.take(HOST, "b", lease_s=60.0) <= 30.0
+    assert take(turns, HOST, "a") == 0.0
+    assert take(turns, HOST, "b") == LOOK_S
+    assert take(turns, "other.example", "b") == 0.0
+    give_back(turns, HOST, "b", left_s=0.0)  # it never had it
+    assert take(turns, HOST, "b") == LOOK_S
+    give_back(turns, HOST, "a", left_s=30.0)
+    wait_s = take(turns, HOST, "b")
+    assert isinstance(wait_s, float)
+    assert 25.0 < wait_s <= 30.0
 
 
 def test_turn_when_its_gap_is_over_then_is_free(turns: Turns) -> None:
     """At once without a gap."""
-    assert turns.take(HOST, "a", lease_s=60.0) == 0.0
-    turns.give_back(HOST, "a", left_s=0.01)
-    until(lambda: turns.take(HOST, "b", lease_s=60.0) == 0.0)
-    turns.give_back(HOST, "b", left_s=-1.0)
-    assert turns.take(HOST, "c", lease_s=60.0) == 0.0
+    assert take(turns, HOST, "a") == 0.0
+    give_back(turns, HOST, "a", left_s=0.01)
+    until(lambda: take(turns, HOST, "b") == 0.0)
+    give_back(turns, HOST, "b", left_s=-1.0)
+    assert take(turns, HOST, "c") == 0.0
 
 
 def test_turn_when_its_holder_died_then_is_free_when_its_lease_ends(turns: Turns) -> None:
     """What the dead one would still have given back, were it only slow, changes nothing then."""
-    assert turns.take(HOST, "dead", lease_s=0.01) == 0.0
-    until(lambda: turns.take(HOST, "b", lease_s=60.0) == 0.0)
-    turns.give_back(HOST, "dead", left_s=0.0)
-    assert turns.take(HOST, "c", lease_s=60.0) == LOOK_S
+    assert take(turns, HOST, "dead", lease_s=0.01) == 0.0
+    until(lambda: take(turns, HOST, "b") == 0.0)
+    give_back(turns, HOST, "dead", left_s=0.0)
+    assert take(turns, HOST, "c") == LOOK_S
+
+
+def test_turns_when_asked_for_in_one_bundle_then_in_their_order(turns: Turns) -> None:
+    """Who asks before another one gives back waits; who asks after that does not."""
+    free_again = [
+        TurnAsk(lane=HOST, token="a", lease_s=60.0),
+        TurnAsk(lane=HOST, token="b", lease_s=60.0),
+        TurnAsk(lane=HOST, token="a"),
+        TurnAsk(lane=HOST, token="c", lease_s=60.0),
+    ]
+    assert turns.ask_all(free_again) == [0.0, LOOK_S, 0.0, 0.0]
+
+
+def test_turns_when_one_of_a_bundle_fails_then_the_others_are_answered(
+    turns: Turns, context: Context
+) -> None:
+    """A key that is none of ours spoils no other host's turn, nor a server that forgot our scripts."""
+    context.client.lpush(context.keys.turn("bad.example"), "x")
+    asks = [TurnAsk(lane=lane, token="a", lease_s=60.0) for lane in ("bad.example", HOST)]
+    context.client.script_flush()
+    bad, good = turns.ask_all(asks)
+    assert (type(bad), good) == (StoreError, 0.0)
 
 
 def test_turn_when_its_holder_asks_again_then_is_kept_for_longer(
     turns: Turns, context: Context
 ) -> None:
     """A request that takes long keeps its turn for as long as its poller lives."""
-    assert turns.take(HOST, "a", lease_s=1.0) == 0.0
-    assert turns.take(HOST, "a", lease_s=60.0) == 0.0
+    assert take(turns, HOST, "a", lease_s=1.0) == 0.0
+    assert take(turns, HOST, "a") == 0.0
     assert context.client.pttl(context.keys.turn(HOST)) > 30_000
-    assert turns.take(HOST, "b", lease_s=60.0) == LOOK_S
+    assert take(turns, HOST, "b") == LOOK_S
 
 
 def test_slot_when_its_request_takes_long_then_keeps_its_turn(

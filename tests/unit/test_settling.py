@@ -16,8 +16,8 @@ from worker.core.webhooks import (
 )
 from worker.errors import FetchError
 from worker.fetch.post import vet
+from worker.networking import post_policy
 from worker.settings import Settings
-from worker.wiring import post_policy
 
 NOW = 1_800_000_000.0
 ATTEMPTS = 4

@@ -12,8 +12,9 @@ from worker.core.redaction import public_part
 from worker.core.webhooks import Webhook, webhook_id
 from worker.errors import ConfigError, FetchError, NotFoundError
 from worker.model import WebhookId
+from worker.networking import post_policy
 from worker.steps.lookup import nearest_of
-from worker.wiring import Context, post_policy
+from worker.wiring import Context
 
 app = typer.Typer(help="Send events to other programs over HTTP.", no_args_is_help=True)
 

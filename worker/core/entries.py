@@ -4,7 +4,8 @@ Pure. Ids are BLAKE2b digests with a ``person`` each, so that a feed, an entry a
 of the same text never share one. Called by steps/poll, steps/replay and the command line.
 """
 
-from collections import defaultdict
+import re
+from collections import Counter, defaultdict
 from hashlib import blake2b
 from ipaddress import IPv6Address
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -28,6 +29,7 @@ _TRACKING_NAMES = frozenset(
 # 1994-01-01: the first newspapers came to the web that year; 0001, 1970 and 1980 are defaults.
 FIRST_NEWS_AT = 757_382_400.0
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_REFUSED = re.compile(r"[\x00-\x1f\x7f\\]")
 # What a path or query may hold unescaped (RFC 3986 pchar, "/" and "?"), and "%" itself, so that
 # what is escaped already stays as it is.
 _SAFE = "%/:@!$&'()*+,;=~?[]|"
@@ -41,7 +43,7 @@ def canonical_url(url: str) -> str:
     parsers disagree about the host of such addresses.
     """
     url = url.strip(" \t\r\n")
-    if len(url) > MAX_URL_CHARS or any(c < " " or c in "\\\x7f" for c in url):
+    if len(url) > MAX_URL_CHARS or _REFUSED.search(url):
         return ""
     try:
         parts = urlsplit(url)
@@ -99,9 +101,9 @@ def entry_id(feed: FeedId, entry: ParsedEntry) -> EntryId:
 
     Source: the fall-back order of RFC 4287 4.2.6.
     """
-    link = canonical_url(entry.url)
     if entry.guid:
         return EntryId(_digest("entry", 8, feed, "guid", entry.guid))
+    link = canonical_url(entry.url)
     if link:
         return EntryId(_digest("entry", 8, feed, "link", link))
     return EntryId(_digest("entry", 8, feed, "text", entry.title, repr(entry.published_at)))
@@ -182,9 +184,10 @@ def _shared_guids(records: tuple[ParsedEntry, ...]) -> frozenset[str]:
     All sharers then take the link into their id, whichever comes first, so that ids survive a
     change of order.
     """
+    counts = Counter(record.guid for record in records)
     links: defaultdict[str, set[str]] = defaultdict(set)
     for record in records:
-        if record.guid:
+        if record.guid and counts[record.guid] > 1:
             links[record.guid].add(canonical_url(record.url))
     return frozenset(guid for guid, urls in links.items() if len(urls) > 1)
 

@@ -7,13 +7,15 @@ them. Called by fetch/client.
 import asyncio
 import math
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from worker.bundles import Bundles
 from worker.core.retry import back_offs
 from worker.errors import StoreError
+from worker.model import TurnAsk
 
 _SWEEP_AT = 256  # hosts remembered before the first look for idle ones
 # A poller that died keeps its turns for so long, about what it takes to start it anew; one that lives
@@ -28,11 +30,11 @@ _LATEST_S = 86_400.0  # nobody is sent away for longer
 class Turns(Protocol):
     """What pollers agree on: who may ask a host now."""
 
-    def take(self, lane: str, token: str, *, lease_s: float) -> float:
-        """Return 0 when the turn was taken or kept, else after how many seconds to ask again."""
+    def ask_all(self, asks: Sequence[TurnAsk]) -> Sequence[float | StoreError]:
+        """Return of each ask, in their order, 0 when it is done, else when to ask again, in seconds."""
 
-    def give_back(self, lane: str, token: str, *, left_s: float) -> None:
-        """Give a turn back; the next one may be taken when ``left_s`` have passed."""
+
+_Asked = Bundles[TurnAsk, float]
 
 
 @dataclass(slots=True)
@@ -74,7 +76,9 @@ class HostBudget:
         self._gap_s = gap_s
         self._clock = clock
         self._sleep = sleep
-        self._turns = turns
+        self._turns = None if turns is None else Bundles(turns.ask_all)
+        self._held: dict[str, str] = {}  # the token of each turn in hand
+        self._keeping: asyncio.Task[None] | None = None
         self._lanes: dict[str, _Lane] = {}
         self._sweep_at = _SWEEP_AT
 
@@ -128,27 +132,35 @@ class HostBudget:
         token = secrets.token_hex(4)
         await self._take(self._turns, host, token)
         lane.started_at = self._clock()
-        done = asyncio.Event()
-        keeping = asyncio.create_task(_keep(self._turns, host, token, done))
+        self._held[host] = token
+        if self._keeping is None:
+            self._keeping = asyncio.create_task(self._keep(self._turns))
         try:
             yield
         finally:
-            done.set()
-            await keeping  # what it asks for last must not come behind the giving back
+            del self._held[host]  # what _keep asked for stands before this in the bundles
             left_s = lane.free_at - self._clock()
             with suppress(StoreError):  # its lease ends by itself
-                await asyncio.to_thread(self._turns.give_back, host, token, left_s=left_s)
+                await self._turns.ask(TurnAsk(lane=host, token=token, left_s=left_s))
 
-    async def _take(self, turns: Turns, host: str, token: str) -> None:
+    async def _take(self, turns: _Asked, host: str, token: str) -> None:
         waits = back_offs()
         while True:
             try:
-                wait_s = await asyncio.to_thread(turns.take, host, token, lease_s=LEASE_S)
+                wait_s = await turns.ask(TurnAsk(lane=host, token=token, lease_s=LEASE_S))
             except StoreError:
                 wait_s = next(waits)  # without Redis, nothing could be done with the answer
             if wait_s <= 0.0:
                 return
             await self._sleep(wait_s)
+
+    async def _keep(self, turns: _Asked) -> None:
+        """Keep the turns in hand while there are any; who took one after a lost lease has it."""
+        while self._held:
+            await asyncio.sleep(LEASE_S / 3)
+            asks = [TurnAsk(lane=h, token=t, lease_s=LEASE_S) for h, t in self._held.items()]
+            await asyncio.gather(*map(turns.ask, asks), return_exceptions=True)
+        self._keeping = None
 
     def _forget_idle(self) -> None:
         """Drop hosts that nobody waits for and whose gap is over.
@@ -162,13 +174,3 @@ class HostBudget:
             host: lane for host, lane in self._lanes.items() if lane.users or lane.free_at > now
         }
         self._sweep_at = max(_SWEEP_AT, 2 * len(self._lanes))
-
-
-async def _keep(turns: Turns, host: str, token: str, done: asyncio.Event) -> None:
-    """Keep a turn while its request is under way; who took it after a lost lease has it."""
-    while True:
-        with suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(done.wait(), LEASE_S / 3)
-            return
-        with suppress(StoreError):
-            await asyncio.to_thread(turns.take, host, token, lease_s=LEASE_S)

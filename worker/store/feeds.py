@@ -4,7 +4,7 @@ import secrets
 import struct
 from base64 import b85decode, b85encode
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import redis
 
@@ -36,6 +36,7 @@ class Lease:
 
     feed_id: FeedId
     token: str
+    feed: Feed = field(compare=False, repr=False)  # as it was then: nobody else may poll it now
 
 
 class Feeds:
@@ -76,7 +77,10 @@ class Feeds:
         return feed if feed and feed.url == url else None
 
     def due(self, *, now: float, lease_s: float, limit: int) -> tuple[Lease, ...]:
-        """Lease the feeds whose time has come, at most ``limit``, the longest overdue first."""
+        """Lease the feeds whose time has come, at most ``limit``, the longest overdue first.
+
+        Cost: one round trip.
+        """
         token = secrets.token_hex(4)
         arguments = {
             "now": now,
@@ -86,7 +90,11 @@ class Feeds:
             "feed_prefix": self._keys.feed_prefix,
         }
         leased = self._scripts.run("due", [self._keys.feeds], arguments)
-        return tuple(Lease(feed_id=FeedId(raw.decode()), token=token) for raw in leased)
+        found = ((FeedId(raw_id.decode()), _pairs(raw)) for raw_id, raw in leased)
+        return tuple(
+            Lease(feed_id=one, token=token, feed=_feed(one, raw, now + lease_s))
+            for one, raw in found
+        )
 
     def keep(self, leases: Iterable[Lease], *, now: float, lease_s: float) -> int:
         """Keep the leases of feeds that this process polls; return how many are still its own."""
@@ -208,6 +216,11 @@ def poll_fields(feed: Feed) -> dict[str, str | float]:
         "taken": f"{feed.taken.count:.1f} {feed.taken.at:.0f}" if feed.taken.count else "",
         "left_out": feed.left_out,
     }
+
+
+def _pairs(flat: Sequence[bytes]) -> dict[bytes, bytes]:
+    """Return what HGETALL gave a script."""
+    return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
 def _feed(feed_id: FeedId, raw: Mapping[bytes, bytes], next_poll_at: float) -> Feed:

@@ -18,7 +18,7 @@ from worker.settings import DAY_S, LedgerSettings
 from worker.store.client import store_errors
 from worker.store.fields import Fields, entry_fields, entry_of, flat, text_map
 from worker.store.keys import Keys
-from worker.store.scripts import Scripts
+from worker.store.scripts import Call, Scripts
 
 FETCH = "fetch"  # claimed; its page is to be fetched
 WORK = "work"  # its page is archived (or cannot be had); to be extracted and attached
@@ -89,6 +89,10 @@ class Ledger:
 
         Returns: the ids of the new ones, in order. Cost: O(entries).
         """
+        return entry_ids(self._scripts.run(*self.claiming(entries, now=now, feed=feed)))
+
+    def claiming(self, entries: Sequence[Entry], *, now: float, feed: FeedClaim | None) -> Call:
+        """Return the call that makes a claim."""
         feed_id = feed.feed_id if feed else FeedId("")
         k = self._keys
         keys = [k.counts, k.pending, k.feeds, k.feed(feed_id), k.listed(feed_id), k.moved]
@@ -104,10 +108,7 @@ class Ledger:
             "url": feed.url if feed else "",
             "address": feed.address if feed else "",
         }
-        new = self._scripts.run(
-            "claim", [*keys, *(k.entry(e.entry_id) for e in entries)], arguments
-        )
-        return tuple(EntryId(raw.decode()) for raw in new)
+        return Call("claim", [*keys, *(k.entry(e.entry_id) for e in entries)], arguments)
 
     def start(self, entry_id: EntryId, stage: str, *, now: float) -> Started | Outcome | None:
         """Take the lease of one stage, counting the attempt.
@@ -346,9 +347,7 @@ class Ledger:
     @store_errors()
     def quarantined(self) -> tuple[EntryId, ...]:
         """Return the entries given up, oldest first."""
-        return tuple(
-            EntryId(raw.decode()) for raw in self._client.zrange(self._keys.quarantine, 0, -1)
-        )
+        return entry_ids(self._client.zrange(self._keys.quarantine, 0, -1))
 
     @store_errors()
     def counts(self) -> dict[str, int]:
@@ -369,3 +368,8 @@ class Ledger:
                 {"id": entry_id, "token": token, "due": due_at, "fields": flat(fields)},
             )
         )
+
+
+def entry_ids(raw: Iterable[bytes]) -> tuple[EntryId, ...]:
+    """Return ids that Redis gave."""
+    return tuple(EntryId(one.decode()) for one in raw)

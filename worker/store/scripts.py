@@ -8,12 +8,13 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import resources
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgpack
 import redis
-from redis.exceptions import NoScriptError
+from redis.exceptions import NoScriptError, RedisError
 
+from worker.errors import StoreError
 from worker.store.client import store_errors
 
 _INCLUDE = "--@include "
@@ -36,6 +37,14 @@ def _sha1(name: str) -> str:
     return hashlib.sha1(script_text(name).encode(), usedforsecurity=False).hexdigest()
 
 
+class Call(NamedTuple):
+    """One run of a script."""
+
+    name: str
+    keys: Sequence[str]
+    arguments: Mapping[str, object]
+
+
 class Scripts:
     """The scripts on one server. One that it does not know (NOSCRIPT) is sent and run in one go."""
 
@@ -49,9 +58,39 @@ class Scripts:
         Raises:
             StoreError: Redis did not answer, or the script failed.
         """
-        # The older form of msgpack, without a type for bytes, is the one that Redis 6.2 reads.
-        packed = msgpack.packb(arguments, use_bin_type=False)
+        packed = _packed(arguments)
         try:
             return self._client.evalsha(_sha1(name), len(keys), *keys, packed)
         except NoScriptError:
             return self._client.eval(script_text(name), len(keys), *keys, packed)
+
+    @store_errors()
+    def run_all(self, calls: Sequence[Call]) -> list[Any | StoreError]:
+        """Run scripts one after another; return their raw answers, or why there is none.
+
+        Each is one atomic act, all together are not: others' acts may come in between.
+
+        Raises:
+            StoreError: Redis did not answer; some may have run.
+        Cost: one round trip.
+        """
+        with self._client.pipeline(transaction=False) as pipe:
+            for call in calls:
+                pipe.evalsha(_sha1(call.name), len(call.keys), *call.keys, _packed(call.arguments))
+            answers = pipe.execute(raise_on_error=False)
+        unknown = [at for at, one in enumerate(answers) if isinstance(one, NoScriptError)]
+        for at in unknown:  # with its text each, which Redis keeps: once a server's life
+            call = calls[at]
+            try:
+                answers[at] = self.run(call.name, call.keys, call.arguments)
+            except StoreError as e:
+                answers[at] = e
+        return [
+            StoreError(f"Redis: {answer}") if isinstance(answer, RedisError) else answer
+            for answer in answers
+        ]
+
+
+def _packed(arguments: Mapping[str, object]) -> bytes:
+    # The older form of msgpack, without a type for bytes, is the one that Redis 6.2 reads.
+    return bytes(msgpack.packb(arguments, use_bin_type=False))

@@ -5,11 +5,14 @@ until the gap is over. Redis's own time counts, so pollers need no common clock.
 """
 
 import math
+from collections.abc import Sequence
 
 import redis
 
+from worker.errors import StoreError
+from worker.model import TurnAsk
 from worker.store.keys import Keys
-from worker.store.scripts import Scripts
+from worker.store.scripts import Call, Scripts
 
 # How often one looks whether another poller's request has ended: as often as most requests take.
 LOOK_S = 0.25
@@ -22,28 +25,33 @@ class Turns:
         self._scripts = Scripts(client)
         self._keys = keys
 
-    def take(self, lane: str, token: str, *, lease_s: float) -> float:
-        """Return 0 when the turn was taken, else after how many seconds to ask again.
+    def ask_all(self, asks: Sequence[TurnAsk]) -> list[float | StoreError]:
+        """Take, keep and give back turns, in their order.
 
-        Who has it keeps it so, for ``lease_s`` from now on.
-
-        Args:
-            lane: the host, or whatever shares a turn.
-            token: proves the turn; another one for each request.
-            lease_s: how long a holder that died keeps it.
+        Returns: of each 0 when that is done, else after how many seconds to ask again. What is given
+            back was done, be it that the turn was another one's by then. Or Redis's refusal.
 
         Raises:
             StoreError: Redis did not answer.
+        Cost: one round trip.
         """
-        arguments = {"token": token, "lease_ms": int(lease_s * 1_000)}
-        left_ms = int(self._scripts.run("turn_take", [self._keys.turn(lane)], arguments))
-        return LOOK_S if left_ms < 0 else left_ms / 1_000
+        answers = self._scripts.run_all([self._call(ask) for ask in asks])
+        return [
+            answer if isinstance(answer, StoreError) else _wait_s(ask, int(answer))
+            for ask, answer in zip(asks, answers, strict=True)
+        ]
 
-    def give_back(self, lane: str, token: str, *, left_s: float) -> None:
-        """Give a turn back; the next one may be taken when ``left_s`` have passed.
+    def _call(self, ask: TurnAsk) -> Call:
+        keys = [self._keys.turn(ask.lane)]
+        if ask.lease_s:
+            lease_ms = int(ask.lease_s * 1_000)
+            return Call("turn_take", keys, {"token": ask.token, "lease_ms": lease_ms})
+        left_ms = max(math.ceil(ask.left_s * 1_000), 0)
+        return Call("turn_give_back", keys, {"token": ask.token, "left_ms": left_ms})
 
-        Raises:
-            StoreError: Redis did not answer.
-        """
-        arguments = {"token": token, "left_ms": max(math.ceil(left_s * 1_000), 0)}
-        self._scripts.run("turn_give_back", [self._keys.turn(lane)], arguments)
+
+def _wait_s(ask: TurnAsk, answer: int) -> float:
+    """Return what a script's answer means."""
+    if not ask.lease_s:
+        return 0.0
+    return LOOK_S if answer < 0 else answer / 1_000
