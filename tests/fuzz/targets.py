@@ -25,8 +25,10 @@ from worker.decode.page import MAX_TEXT_CHARS, extract_page
 from worker.decode.values import (
     MAX_ENTRIES,
     MAX_GUID_CHARS,
+    MAX_PUBLIC_CHARS,
     MAX_SUMMARY_CHARS,
     MAX_TITLE_CHARS,
+    clean,
     web_address,
 )
 from worker.errors import DecodeError, FetchError
@@ -48,8 +50,9 @@ _OVERRIDES = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 def feed(data: bytes) -> None:
     """A document as a feed's address answers it; the first line is the Content-Type header."""
     header, _, body = data.partition(b"\n")
+    named = header.decode("latin-1").strip()
     with contextlib.suppress(DecodeError):
-        _check_feed(parse_document(body, url=BASE, content_type=header.decode("latin-1").strip()))
+        _check_feed(parse_document(body, url=BASE, content_type=named, content_chars=20))
 
 
 def page(data: bytes) -> None:
@@ -127,9 +130,14 @@ def _check_feed(parsed: ParsedFeed) -> None:
         _check_text(entry.title, MAX_TITLE_CHARS)
         _check_text(entry.summary, MAX_SUMMARY_CHARS, lines=True)
         assert not entry.url or urlsplit(entry.url).scheme in ("http", "https"), entry.url
-        at = entry.published_at
-        assert at is None or _FIRST_AT < at < _YEAR_10000, at
+        for at in (entry.published_at, entry.updated_at):
+            assert at is None or _FIRST_AT < at < _YEAR_10000, at
+        assert entry.content == clean(entry.content)
     own = Feed(feed_id=feed_id(BASE), url=BASE)
+    for address in (parsed.hub, parsed.topic):
+        assert not address or urlsplit(address).scheme in ("http", "https"), address
+        assert len(address) <= MAX_PUBLIC_CHARS, address
+        assert "@" not in urlsplit(address).netloc, address
     for kept in entries_of(parsed, own, NOW):
         assert kept.published_at is None or kept.published_at <= NOW + 600.0, kept.published_at
 
