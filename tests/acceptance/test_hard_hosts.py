@@ -20,7 +20,7 @@ from program import ask, environment, furnish, role
 from worker import daemon
 from worker.core.entries import feed_id
 from worker.daemon import PollLoop
-from worker.fetch.budget import MOST_WAITING
+from worker.fetch import budget
 from worker.model import Feed
 from worker.networking import poll_steps
 from worker.settings import Settings
@@ -98,8 +98,9 @@ def test_host_that_answers_nothing_keeps_its_own_feeds_waiting_and_no_others(
     context: Context, site: Site, mute: Mute, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """More feeds of a mute host than a poller holds are due first; another's is polled all the same."""
-    monkeypatch.setattr(daemon, "MOST_FEEDS", MOST_WAITING + 10)
-    for number in range(2 * MOST_WAITING):
+    monkeypatch.setattr(daemon, "MOST_FEEDS", SLOW + 10)
+    monkeypatch.setattr(budget, "MOST_WAITING", SLOW)
+    for number in range(2 * SLOW):
         follow(context, f"http://127.0.0.1:{mute.port}/{number}")
     site.answers["/feed"] = (200, {}, site.feed())
     url = site.url("/feed").replace("127.0.0.1", "good.localhost")

@@ -21,9 +21,10 @@ _SWEEP_AT = 256  # hosts remembered before the first look for idle ones
 # A poller that died keeps its turns for so long, about what it takes to start it anew; one that lives
 # renews them thrice as often.
 LEASE_S = 3.0
-# So many wait here for one host, a minute's requests at a gap of a second. One that is slower than it has
-# feeds must not fill what a poller can hold.
-MOST_WAITING = 64
+# So long, and so many, wait here for one host. One that is slower than it has feeds must not fill what a
+# poller can hold, of which this is an eighth; one that is fast is done with as many in seconds.
+MOST_WAIT_S = 60.0
+MOST_WAITING = 512
 _LATEST_S = 86_400.0  # nobody is sent away for longer
 
 
@@ -116,9 +117,11 @@ class HostBudget:
         Who is sent away has a time booked: a thousand that come together come again one by one.
         """
         lane = self._lanes.get(host)
-        if lane is None or lane.users < MOST_WAITING:
+        if lane is None:
             return 0.0
         now, turn_s = self._clock(), max(lane.gap_s, lane.turn_s)
+        if lane.users < MOST_WAITING and lane.users * turn_s < MOST_WAIT_S:
+            return 0.0
         lane.booked_to = max(lane.booked_to, now + lane.users * turn_s) + turn_s
         return min(lane.booked_to - now, _LATEST_S)
 
