@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from wire import FEED, Answer, Server, response
 
 from worker.errors import FetchError
+from worker.fetch import client
 from worker.fetch.budget import HostBudget
 from worker.fetch.client import Fetcher, FetchPolicy, Terms
 from worker.fetch.guard import PrivateAddressError
@@ -75,6 +76,31 @@ def failure(answer: bytes | Answer, **bounds: float) -> FetchError:
     with pytest.raises(FetchError) as caught:
         fetch(answer, **bounds)
     return caught.value
+
+
+def test_connection_when_nothing_more_is_asked_then_is_closed_before_many_are_open(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A server that would keep it for ever does not decide how many files we have open."""
+    monkeypatch.setattr(client, "_IDLE_S", 0.05)
+
+    async def run() -> None:
+        closed = asyncio.Event()
+
+        async def keep(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx")
+            assert await reader.read() == b""
+            closed.set()
+            writer.close()
+
+        listening = await asyncio.start_server(keep, "127.0.0.1", 0)
+        port = listening.sockets[0].getsockname()[1]
+        async with listening, running({}) as (_, fetcher):
+            await get(fetcher, f"http://127.0.0.1:{port}/")
+            await asyncio.wait_for(closed.wait(), 10.0)
+
+    asyncio.run(run())
 
 
 def test_get_when_answered_then_returns_the_page_and_sends_only_what_it_must() -> None:

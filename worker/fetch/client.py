@@ -35,6 +35,9 @@ _CHUNK_BYTES = 64 * 1024
 _CONDITIONAL = frozenset({"If-None-Match", "If-Modified-Since"})
 _PERMANENT = frozenset({301, 308})
 _REDIRECTS = _PERMANENT | {302, 303, 307}
+# How long a connection is kept for the next request, three of the usual gaps. aiohttp's own 15 s would
+# keep 4 500 at 300 feeds a second, each on a host of its own; many systems allow a process 1 024 files.
+_IDLE_S = 3.0
 # Asked of the address of each hop before it is connected to: returns how many seconds its host wants
 # between two requests, and raises FetchError when it may not be fetched.
 Permit = Callable[[URL], Awaitable[float]]
@@ -227,7 +230,10 @@ def guarded_session(policy: FetchPolicy, headers: dict[str, str]) -> aiohttp.Cli
         # No DNS cache: a name is vetted each time that it is connected to. No limit of its own: the
         # callers bound connections.
         connector=aiohttp.TCPConnector(
-            resolver=GuardedResolver(policy.allow_private), use_dns_cache=False, limit=0
+            resolver=GuardedResolver(policy.allow_private),
+            use_dns_cache=False,
+            limit=0,
+            keepalive_timeout=_IDLE_S,
         ),
         timeout=aiohttp.ClientTimeout(total=None, connect=policy.connect_timeout_s),
         cookie_jar=aiohttp.DummyCookieJar(),
