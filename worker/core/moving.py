@@ -35,6 +35,8 @@ def answered(feed: Feed, asked: str, moved_to: str, now: float) -> Feed:
     """
     if asked != feed.url and not moved_to:
         return replace(feed, url=asked, move=None)
+    if not moved_to:
+        return replace(feed, move=None) if feed.move else feed
     url = canonical_url(moved_to)
     is_downgrade = feed.url.startswith("https:") and url.startswith("http:")
     if not url or url == feed.url or is_downgrade:

@@ -209,6 +209,7 @@ class Poller:
         soonest_at = soonest_poll_at(now, self.policy, standing)
         if feed.gone:
             plan, soonest_at = Plan(at=NEVER, why=Why.GONE), NEVER
+        has_moved = feed.url != lease.feed.url
         polled = replace(feed, interval_s=plan.at - now, why=plan.why, soonest_at=soonest_at)
         claim = FeedClaim(
             feed_id=feed.feed_id,
@@ -216,8 +217,8 @@ class Poller:
             next_poll_at=plan.at,
             fields=poll_fields(polled),
             listed_all=entries is not None,
-            url=feed.url,
-            address=feed_id(feed.url),
+            url=feed.url if has_moved else "",
+            address=feed_id(feed.url) if has_moved else "",
         )
         return await self._until_answered(
             partial(self.claims.ask, Claim(entries or (), now=now, feed=claim))
