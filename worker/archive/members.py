@@ -20,7 +20,7 @@ from worker.errors import ArchiveError
 
 _MAGIC = b"\x1f\x8b\x08"
 _WARC = b"WARC/"
-_READ_BYTES = 1024 * 1024
+_READ_BYTES = 64 * 1024  # most members are smaller, and what is behind one is read in vain
 _BEGIN_BYTES = 4_096  # of a member: its first letters come out of far less
 # Twice the longest body that is read of any file: what is longer is none of ours, and no replay takes it.
 _MOST_BYTES = 2 * records.MAX_BODY_BYTES
