@@ -66,12 +66,14 @@ def test_list_when_there_are_files_then_shows_what_is_in_each(run: Run, home: Pa
     shown = run("list")
     assert (shown.returncode, shown.stderr) == (0, "")
     assert _file(home).name in shown.stdout
-    assert "2027-01-15T08:00:00Z" in shown.stdout
+    row = shown.stdout.splitlines()[-1].split()
+    assert row == [_file(home).name, "08:00", "08:00", "0.0", "4", "1", "1", "1"]
     (file,) = json.loads(run("list", "--json").stdout)
     assert (file["file"], file["bytes"]) == (_file(home).name, _file(home).stat().st_size)
     counts = {name: file[name] for name in ("records", "pages", "feeds", "entries")}
     assert counts == {"records": 4, "pages": 1, "feeds": 1, "entries": 1}
     assert (file["being_written"], file["lost"]) == (False, [])
+    assert (file["from"], file["to"]) == ("2027-01-15T08:00:00Z",) * 2
 
 
 def test_list_when_the_archive_is_empty_then_says_so(run: Run, home: Path) -> None:
@@ -93,7 +95,7 @@ def test_verify_when_whole_then_exits_0_and_when_torn_names_the_loss_and_exits_1
     torn = run("verify", str(path))
     assert torn.returncode == 1
     assert f"lost {path.name}, byte " in torn.stdout
-    assert "a response of https://news.example.com/… is cut off (" in torn.stdout
+    assert "a response record of https://news.example.com/… is cut off (" in torn.stdout
     assert torn.stdout.endswith("1 file, 3 records whole\n")
     (file,) = json.loads(run("verify", "--json").stdout)
     (lost,) = file["lost"]

@@ -21,7 +21,7 @@ from worker.errors import ArchiveError
 _MAGIC = b"\x1f\x8b\x08"
 _WARC = b"WARC/"
 _READ_BYTES = 64 * 1024  # most members are smaller, and what is behind one is read in vain
-_BEGIN_BYTES = 4_096  # of a member: its first letters come out of far less
+_BEGIN_BYTES = 4_096  # of a member, to tell that it is one; of a record, to name it
 # Twice the longest body that is read of any file: what is longer is none of ours, and no replay takes it.
 _MOST_BYTES = 2 * records.MAX_BODY_BYTES
 
@@ -131,15 +131,17 @@ def _record(block: bytes) -> WarcRecord | str:
 
 def _named(block: bytes) -> str:
     """Return what the first bytes of a record tell of it: its type and address, if they came out."""
-    head = block.partition(b"\r\n\r\n")[0] if block.startswith(_WARC) else b""
-    if len(head) == len(block):
+    begin = block[:_BEGIN_BYTES] if block.startswith(_WARC) else b""
+    head, end, _ = begin.partition(b"\r\n\r\n")
+    if not end:
         head = head.rpartition(b"\r\n")[0]  # half an address would be another one
     fields: dict[str, str] = {}
     for line in head.decode("utf-8", "replace").split("\r\n")[1:]:
         name, _, value = line.partition(":")
         fields[name.lower()] = value.strip()
-    kind, target = fields.get("warc-type") or "record", fields.get("warc-target-uri", "")
-    return f"a {kind} of {public_part(target.strip('<>'))}" if target else f"a {kind}"
+    kind, target = fields.get("warc-type", ""), fields.get("warc-target-uri", "").strip("<>")
+    named = f"a {kind} record" if kind else "a record"
+    return f"{named} of {public_part(target)}" if target else named
 
 
 def _next_start(data: mmap.mmap, at: int) -> int:

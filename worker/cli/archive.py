@@ -31,6 +31,7 @@ from worker.wiring import retention
 
 app = typer.Typer(help="Look into, check and prune the WARC files.", no_args_is_help=True)
 
+_SHOWN = ("records", "pages", "feeds", "entries")
 _COUNTS = ("records", "pages", "feeds", "contents", "revisits", "entries")
 
 
@@ -44,11 +45,13 @@ def list_(ctx: typer.Context, *, as_json: AsJson = False) -> None:
     if not found:
         out.print("the archive is empty")
         return
-    shown = table("file", "from", "to", "MB", *_COUNTS, "", numbers=("MB", *_COUNTS))
+    shown = table("file", "from", "to", "MB", *_SHOWN, "", numbers=("MB", *_SHOWN))
+    for column in shown.columns[1:]:
+        column.no_wrap = True  # on a narrow screen the names give way
     for file in found:
-        counts = (str(getattr(file, name)) for name in _COUNTS)
-        span = iso(file.first_at), iso(file.last_at)
-        state = "damaged" if file.damages else "being written" if file.is_open else ""
+        span = (iso(at)[11:16] for at in (file.first_at, file.last_at))  # the name has the day
+        counts = (str(getattr(file, name)) for name in _SHOWN)
+        state = "damaged" if file.damages else "open" if file.is_open else ""
         shown.add_row(Text(printable(file.name)), *span, f"{file.size / 1e6:.1f}", *counts, state)
     out.print(shown)
 
