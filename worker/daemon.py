@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import redis
@@ -14,15 +15,16 @@ from worker.core.admission import full, unsafe
 from worker.core.retry import back_offs
 from worker.core.webhooks import Webhook
 from worker.endings import ENDINGS
-from worker.errors import StoreError
+from worker.errors import ArchiveError, StoreError
 from worker.limits import share_one_heap
 from worker.model import EntryId, WebhookId
 from worker.networking import PollSteps, deliver_steps, poll_steps
 from worker.rqworker import HintWorker
 from worker.steps.prepare import warm_up
+from worker.steps.retention import Retention
 from worker.store.client import room_of, store_errors
 from worker.store.feeds import Lease
-from worker.wiring import Context
+from worker.wiring import Context, retention
 
 if TYPE_CHECKING:
     from worker.steps.deliver import Deliverer
@@ -41,6 +43,7 @@ MOST_FEEDS = 4_096
 MOST_PAGES = 4_096
 DUE_AT_ONCE = 256  # feeds leased by one script call, five times a second
 KEEP_S = 10.0  # how long a new feed may be missing from the list, and a lost one from Redis
+PRUNE_S = 3_600.0  # how long a file lies that may go: archive files are of a day each
 LOOK_S = 1.0  # how long a server that fills up is polled for; a look is one round trip
 # A webhook whose task failed for a reason of ours is left alone for so long.
 AFTER_FAILURE_S = 5.0
@@ -103,6 +106,9 @@ class PollLoop:
             asyncio.create_task(every(client, TICK_S, self._poll_due)),
             asyncio.create_task(every(client, RECONCILE_S, self._reconcile)),
             asyncio.create_task(every(client, SUBSCRIBE_S, self._subscribe)),
+            asyncio.create_task(
+                every(client, PRUNE_S, partial(self._prune, retention(self.context)))
+            ),
         ]
         loops = [
             *starting,
@@ -197,6 +203,12 @@ class PollLoop:
     async def _subscribe(self) -> None:
         if self.steps.subscriber and self._paused == "":
             await self.steps.subscriber.look()
+
+    async def _prune(self, keeper: Retention) -> None:
+        try:
+            await asyncio.to_thread(keeper.run)
+        except ArchiveError as e:
+            log.error("archive_not_pruned", error=str(e))
 
     async def _renew(self) -> None:
         now, lease_s = self.context.clock(), self.context.settings.ledger.lease_s

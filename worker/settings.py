@@ -107,9 +107,11 @@ class FetchSettings(Section):
 
 
 class ArchiveSettings(Section):
-    """Raw responses as WARC files."""
+    """Raw responses as WARC files, kept for ever unless somebody says how long, or how many 10^9 bytes."""
 
     max_bytes: Annotated[int, Field(ge=2**20)] = 256 * 2**20
+    keep_days: Annotated[float, Field(ge=0)] = 0.0
+    keep_gb: Annotated[float, Field(ge=0)] = 0.0
 
 
 class LedgerSettings(Section):

@@ -10,6 +10,7 @@ from pathlib import Path
 import redis
 
 from worker.archive.warc import Archive
+from worker.core.retention import Limits as ArchiveLimits
 from worker.core.scorer import Scorer, parse_model, shipped
 from worker.embedded import EmbeddedRedis
 from worker.errors import ConfigError
@@ -24,6 +25,7 @@ from worker.steps.ingest import Ingest
 from worker.steps.pool import Limits, PreparePool
 from worker.steps.reconcile import Reconciler
 from worker.steps.replay import Replay
+from worker.steps.retention import Retention
 from worker.steps.tend import Tender
 from worker.store.boilerplate import Rings
 from worker.store.census import LedgerCensus
@@ -238,6 +240,17 @@ def replay_steps(
             stories=context.stories,
             pool=pool,
         )
+
+
+def retention(context: Context, limits: ArchiveLimits | None = None) -> Retention:
+    """Build what prunes the archive, by the settings or by other limits."""
+    kept = context.settings.archive
+    return Retention(
+        directory=Path(context.settings.paths.archive),
+        ledger=context.census.ledger,
+        limits=limits or ArchiveLimits(keep_days=kept.keep_days, keep_bytes=kept.keep_gb * 1e9),
+        clock=context.clock,
+    )
 
 
 @contextmanager

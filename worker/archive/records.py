@@ -34,7 +34,7 @@ _ENTRY_TYPE = "application/json"
 _ENTRY_SCHEMA = 1  # raised when Entry changes in a way that old files do not fit
 # The default, 9, takes 8.8 ms for a page of 174 KB and leaves 34.1 KB; 4 takes 3.4 ms for 36.0 KB.
 _GZIP_LEVEL = 4
-_MAX_BODY_BYTES = 16 * 1024 * 1024  # three times what the fetcher lets through; others' may be huge
+MAX_BODY_BYTES = 16 * 1024 * 1024  # three times what the fetcher lets through; others' may be huge
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +135,11 @@ def target_of(record: WarcRecord) -> str:
     return (record.headers.get("WARC-Target-URI") or "").strip("<>")
 
 
+def addresses_of(record: WarcRecord) -> tuple[str, ...]:
+    """Return the addresses under which a record may be looked for: after its redirects, and before."""
+    return target_of(record), record.headers.get(_ASKED) or ""
+
+
 def origin_of(record: WarcRecord, location: str) -> Origin:
     """Return what a `revisit` has to say of a record at a location."""
     return Origin(
@@ -155,7 +160,7 @@ def metadata_record(entry: Entry, about: WarcRecord, at: float) -> WarcRecord:
     return _record(WarcRecordType.metadata, at, fields, block)
 
 
-def _whole(record: WarcRecord) -> WarcRecord:
+def whole(record: WarcRecord) -> WarcRecord:
     """Return a record with its block in memory. Raises ArchiveError when some of it is missing."""
     length = record.content_length
     record.freeze()
@@ -172,9 +177,9 @@ def page_of(record: WarcRecord, *, only_html: bool) -> Page | None:
     """
     at = record.record_date  # the stubs promise a date; a record without one gives None
     is_resource = record.record_type == WarcRecordType.resource
-    if not at or not (record.is_http or is_resource) or record.content_length > _MAX_BODY_BYTES:
+    if not at or not (record.is_http or is_resource) or record.content_length > MAX_BODY_BYTES:
         return None
-    block = _whole(record).reader.read()
+    block = whole(record).reader.read()
     if is_resource:
         found = 200, {"content-type": record.headers.get("Content-Type") or ""}, block
     else:
@@ -208,10 +213,10 @@ def _http_of(block: bytes) -> tuple[int, dict[str, str], bytes] | None:
     http.set_bytes_content(block)
     try:
         http.parse_http(auto_decode="all")  # other people's records keep the wire's encodings
-        body = http.reader.read(_MAX_BODY_BYTES + 1)
+        body = http.reader.read(MAX_BODY_BYTES + 1)
     except (OSError, ValueError):  # not in the encoding that its headers name
         return None
-    if len(body) > _MAX_BODY_BYTES:
+    if len(body) > MAX_BODY_BYTES:
         return None
     headers: dict[str, str] = {}
     for name, value in http.http_headers.to_tuples():
@@ -225,7 +230,7 @@ def entry_of(record: WarcRecord, response_id: str | None) -> Entry | None:
     about = record.headers.get("WARC-Concurrent-To")
     if about != response_id or record.headers.get("Content-Type") != _ENTRY_TYPE:
         return None
-    text = _whole(record).reader.read()
+    text = whole(record).reader.read()
     try:
         fields = json.loads(text)
         if not isinstance(fields, dict) or fields.pop("schema", None) != _ENTRY_SCHEMA:

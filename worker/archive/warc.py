@@ -8,6 +8,7 @@ Called by steps/ingest and steps/replay. Source: iipc.github.io/warc-specificati
 """
 
 import contextlib
+import fcntl
 import io
 import os
 import re
@@ -15,25 +16,27 @@ import secrets
 import socket
 import threading
 import time
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from itertools import accumulate
 from pathlib import Path
-from typing import BinaryIO
 
 from fastwarc import ArchiveIterator, WarcRecord, WarcRecordType
 
 from worker.archive import records
+from worker.archive.members import loss_from
 from worker.errors import ArchiveError
 from worker.model import Entry, Page
 
 _LOCATION = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*\.warc\.gz):(\d{1,18})")
 _UNSAFE = re.compile(r"[^A-Za-z0-9]+")
-_GZIP_MAGIC = b"\x1f\x8b"
-_READ_BYTES = 1024 * 1024
 _OF_PAGES = (WarcRecordType.response, WarcRecordType.revisit)
+
+
+def is_location(text: str) -> bool:
+    """Say whether a text has the form of a place in the archive, `file:offset`."""
+    return _LOCATION.fullmatch(text) is not None
 
 
 class Archive:
@@ -164,6 +167,10 @@ class Archive:
         writer = f"{host}.{self._owner}.{secrets.token_hex(4)}"
         path = self._directory / f"{day}-{writer}-{self._opened:04d}.warc.gz"
         file = self._file = path.open("xb")
+        # Held until this process lets go of it, or dies: files.is_being_written looks for it. A file
+        # system without locks has the dates in the names to go by.
+        with contextlib.suppress(OSError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         file.write(records.packed(records.warcinfo_record(path.name, now)))
         # The file's name must outlive a power cut as its content does.
         descriptor = os.open(self._directory, os.O_RDONLY)
@@ -191,7 +198,7 @@ def read_pages(path: Path) -> Iterator[tuple[Page | Elsewhere, Entry | None]]:
         ArchiveError: the file cannot be read or is torn; the pages before the tear came first.
     """
     held: tuple[str | None, Page | Elsewhere] | None = None  # its metadata record may follow
-    last_at = 0
+    last_at, error = 0, ""
     try:
         with path.open("rb") as file:
             for record in ArchiveIterator(file, parse_http=False):
@@ -205,13 +212,13 @@ def read_pages(path: Path) -> Iterator[tuple[Page | Elsewhere, Entry | None]]:
                 if record.record_type in _OF_PAGES:
                     page = _page_of(path.parent, record)
                     held = (record.record_id, page) if page is not None else None
-            _refuse_torn(file, last_at)
     except (OSError, ValueError, ArchiveError) as e:
-        if held is not None:
-            yield held[1], None
-        raise ArchiveError(f"{path.name} is torn or not a WARC file: {e}") from e
+        error = str(e)
     if held is not None:
         yield held[1], None
+    # fastwarc ends quietly where a member is cut, as if the file were whole.
+    if error := loss_from(path, last_at) or error:
+        raise ArchiveError(f"{path.name} is torn or not a WARC file: {error}")
 
 
 @contextlib.contextmanager
@@ -244,22 +251,3 @@ def _page_of(directory: Path, record: WarcRecord) -> Page | Elsewhere | None:
         return _page_at(directory, original, only_html=True)
     except ArchiveError:
         return Elsewhere(url=records.target_of(record), location=original)
-
-
-def _refuse_torn(file: BinaryIO, last_at: int) -> None:
-    """Raise ArchiveError when the gzip member that starts at ``last_at``, or one after it, is cut.
-
-    fastwarc ends quietly there, as if the file were whole. Cost: reads the last record again.
-    """
-    file.seek(last_at)
-    rest = file.read(_READ_BYTES)
-    if not rest.startswith(_GZIP_MAGIC):
-        return  # not compressed, or empty: the record's own length has told
-    member = zlib.decompressobj(wbits=31)
-    while rest:
-        member.decompress(rest)
-        rest = member.unused_data or file.read(_READ_BYTES)
-        if member.eof and rest:
-            member = zlib.decompressobj(wbits=31)
-    if not member.eof:
-        raise ArchiveError("the last record is cut off")

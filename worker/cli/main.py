@@ -16,7 +16,19 @@ import typer
 from rich.markup import escape
 
 from worker import __version__
-from worker.cli import care, evaluate, events, feeds, fit, quarantine, read, replay, roles, webhooks
+from worker.cli import (
+    archive,
+    care,
+    evaluate,
+    events,
+    feeds,
+    fit,
+    quarantine,
+    read,
+    replay,
+    roles,
+    webhooks,
+)
 from worker.cli.common import err, globals_of, printable
 from worker.errors import ConfigError, SamestoryError, StoreError
 
@@ -29,6 +41,7 @@ app = typer.Typer(
 )
 for module in (roles, replay, read, events, care, evaluate, fit):
     module.register(app)
+app.add_typer(archive.app, name="archive")
 app.add_typer(feeds.app, name="feeds")
 app.add_typer(quarantine.app, name="quarantine")
 app.add_typer(webhooks.app, name="webhooks")
