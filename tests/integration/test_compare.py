@@ -120,12 +120,15 @@ def test_reprint_when_it_is_none_any_more_then_is_told(context: Context) -> None
     strict, new = _replay(context, "new", records, *overrides)
     before, after = ({r.record.article_id: r.copy_of for r in done} for done in (base, new))
     changed = {article for article in before if before[article] != after[article]}
-    found = difference(strict, "base").comparison
+    shown = difference(strict, "base")
+    found = shown.comparison
     assert changed
     assert {one.article for one in found.reprint_examples} == changed
     assert found.reprints == len(changed)
     assert {one.new_original for one in found.reprint_examples} == {None}
     assert {r.outcome for r in new} == {Outcome.ATTACHED}
+    page = as_page(shown)
+    assert [article for article in changed if article not in page] == []
 
 
 def test_articles_when_others_are_left_out_then_only_those_are_compared(context: Context) -> None:

@@ -88,9 +88,9 @@ def print_changes(found: Difference) -> None:
     """Print everything for people."""
     comparison = found.comparison
     out.print(Text(f"from {found.base} to {found.new}", style="bold"))
-    out.print(fields(*_counts(found)), "")
+    out.print(fields(*_counts(found)))
     if comparison.examples:
-        out.print(_changes_table(comparison))
+        out.print("", _changes_table(comparison), sep="\n")
         _print_left_out(found, len(comparison.examples), len(comparison.changes.changes), "change")
     if comparison.reprints:
         shown = table("reprint", "headline", "copied", "copies now")
