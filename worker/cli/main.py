@@ -1,6 +1,7 @@
 """The command `samestory`: gathers the commands and turns errors into exit codes.
 
-0 done · 1 the thing asked for is not there, or a record failed · 2 usage or configuration.
+0 done · 1 the thing asked for is not there, a record failed, or more changed than may · 2 usage or
+configuration.
 """
 
 import os
@@ -19,6 +20,7 @@ from worker import __version__
 from worker.cli import (
     archive,
     care,
+    diff,
     evaluate,
     events,
     feeds,
@@ -39,7 +41,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (roles, replay, read, events, care, evaluate, fit):
+for module in (roles, replay, diff, read, events, care, evaluate, fit):
     module.register(app)
 app.add_typer(archive.app, name="archive")
 app.add_typer(feeds.app, name="feeds")

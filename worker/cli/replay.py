@@ -14,7 +14,9 @@ import typer
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from worker.cli.changes import Difference, as_document, print_changes
 from worker.cli.common import err, globals_of, opened, out, print_json, printable
+from worker.cli.diff import FailOver, Html, base_stories, difference, is_over, percent, write_page
 from worker.errors import ConfigError
 from worker.model import Outcome
 from worker.steps.attach import Attacher
@@ -50,9 +52,17 @@ def replay(
     overrides: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a setting.")
     ] = None,
+    base: Annotated[
+        str, typer.Option("--diff", metavar="BASE", help="Then say what differs from this one.")
+    ] = "",
+    html: Html = None,
+    fail_over: FailOver = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Replay records in event-time order into a namespace of their own; never touches 'live'."""
+    bound = percent(fail_over)
+    if not base and (html or fail_over):
+        raise ConfigError("--html and --fail-over say something of a --diff BASE; name one")
     if namespace == LIVE:
         raise ConfigError("replay never writes to 'live'; name another namespace, or none")
     globals_of(ctx).extra += overrides or []
@@ -61,14 +71,20 @@ def replay(
     records, bad = read_sources(sources, now, window)
     with ExitStack() as stack:
         context = stack.enter_context(opened(ctx, namespace or fresh_namespace(now)))
+        if base:
+            base_stories(context, base)  # a name mistyped ends here, not after an hour
         target = stack.enter_context(_opened_for_writing(out_file)) if out_file else None
         done = run_replay(context, records, workers or os.cpu_count() or 1)
         _write(target, records, done)
         failed = [f"record {r.record.name}: {r.reason}" for r in done if _has_failed(r)]
         for line in failed:
             err.print(f"[red]failed[/] {escape(printable(line))}", soft_wrap=True)
-        _summary(context, done, len(bad), as_json=as_json)
-    if failed or bad:
+        among = {record.article_id for record in records}
+        found = difference(context, base, among=among) if base else None
+        _summary(context, done, len(bad), found, as_json=as_json)
+    if found:
+        write_page(found, html)
+    if failed or bad or (found and is_over(found, bound)):
         raise typer.Exit(1)
 
 
@@ -152,7 +168,14 @@ def _write(target: IO[str] | None, records: Sequence[Record], done: Sequence[Rep
         target.write(json.dumps(line, ensure_ascii=False) + "\n")
 
 
-def _summary(context: Context, done: Sequence[Replayed], bad: int, *, as_json: bool) -> None:
+def _summary(
+    context: Context,
+    done: Sequence[Replayed],
+    bad: int,
+    found: Difference | None,
+    *,
+    as_json: bool,
+) -> None:
     outcomes = {o.value: sum(r.outcome is o for r in done) for o in Outcome}
     summary = {
         "namespace": context.namespace,
@@ -163,12 +186,15 @@ def _summary(context: Context, done: Sequence[Replayed], bad: int, *, as_json: b
         "stories": len({r.story_id for r in done if r.story_id}),
     }
     if as_json:
-        print_json(summary)
+        print_json(summary | ({"diff": as_document(found)} if found else {}))
         return
     width = max(map(len, summary))
     for name, value in summary.items():
         out.print(f"{name.replace('_', ' '):<{width}}  {value}", markup=False)
     out.print(f"\nsamestory stories --namespace {context.namespace}", markup=False)
+    if found:
+        out.print()
+        print_changes(found)
 
 
 def _has_failed(replayed: Replayed) -> bool:
