@@ -190,6 +190,46 @@ def test_sources_of_every_kind_run_together_within_a_range(home: Home) -> None:
     assert {line["outcome"] for line in lines} == {"attached"}
 
 
+def test_dry_run_when_sources_hold_bad_lines_then_counts_them_and_writes_nothing(
+    home: Home,
+) -> None:
+    """What would be replayed is told by source and kind, with its range in time."""
+    lines = "\n".join(line if isinstance(line, str) else json.dumps(line) for line in LINES)
+    (home.path / "counted.jsonl").write_text(lines)
+    (home.path / "counted.txt").write_text(f"Opera house closes\n{OPERA}")
+    with redis.Redis.from_url(home.redis_url) as client:
+        before = client.dbsize()
+        answer = home.replay(
+            "counted.jsonl", "counted.txt", "--dry-run", "--to", "2026-03-02", "--json",
+            "--out", "counted.out", "-n", "counted",
+        )  # fmt: skip
+        assert client.dbsize() == before
+    assert answer.returncode == 1
+    assert len([line for line in answer.stderr.splitlines() if line.startswith("bad")]) == 4
+    assert json.loads(answer.stdout) == {
+        "records": 8,
+        "first": "2026-02-28T00:00:00Z",
+        "last": "2026-03-01T13:00:00Z",
+        "bad_records": 4,
+        "sources": [
+            {"source": "counted.jsonl", "kind": "JSONL", "records": 9, "bad": 4},
+            {"source": "counted.txt", "kind": "text", "records": 1, "bad": 0},
+        ],
+    }
+    assert not (home.path / "counted.out").exists()
+    told = home.replay("counted.txt", "--dry-run", "--quiet").stdout
+    assert "counted.txt  text  1 records, 0 bad" in told
+
+
+def test_limit_when_fewer_than_the_records_then_takes_the_earliest(home: Home) -> None:
+    """They are the first in event order, wherever they stand in the file."""
+    records = [{"id": n, "ts": ts, "text": OPERA} for n, ts in enumerate((300, 100, 200))]
+    (home.path / "three.jsonl").write_text("\n".join(map(json.dumps, records)))
+    answer = home.replay("three.jsonl", "--limit", "2", "--workers", "1", "--out", "two.jsonl")
+    assert answer.returncode == 0
+    assert [line["id"] for line in home.lines("two.jsonl")] == [1, 2]
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

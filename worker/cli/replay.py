@@ -14,11 +14,19 @@ import typer
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from worker.cli.common import err, globals_of, opened, out, print_json, printable
+from worker.cli.common import err, globals_of, iso, opened, out, print_json, printable
 from worker.errors import ConfigError
 from worker.model import Outcome
 from worker.steps.attach import Attacher
-from worker.steps.records import BadRecord, Record, dated, in_event_order, read_source, unix_time
+from worker.steps.records import (
+    BadRecord,
+    Record,
+    dated,
+    in_event_order,
+    kind_of,
+    read_source,
+    unix_time,
+)
 from worker.steps.replay import Replayed
 from worker.store.keys import LIVE
 from worker.wiring import Context, replay_steps
@@ -46,7 +54,14 @@ def replay(
     out_file: Annotated[
         Path | None, typer.Option("--out", help="One JSON line a record, in input order.")
     ] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Only so many records, the earliest.")
+    ] = None,
     workers: Annotated[int, typer.Option(min=0, help="Processes; 0: one a core.")] = 0,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Read and count; write nothing, ask no server.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
     overrides: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a setting.")
     ] = None,
@@ -58,24 +73,29 @@ def replay(
     globals_of(ctx).extra += overrides or []
     window = _moment(since, "--from"), _moment(until, "--to")
     now = round(time.time(), 3)
-    records, bad = read_sources(sources, now, window)
+    if dry_run:
+        globals_of(ctx).settings()  # a wrong one is told now and not later
+    read = [(source, *read_sources([source], now)) for source in sources]
+    records = in_range([record for _, found, _ in read for record in found], now, window, limit)
+    bad = sum(len(faults) for _, _, faults in read)
+    if dry_run:
+        _count(read, records, as_json=as_json)
+        raise typer.Exit(1 if bad else 0)
     with ExitStack() as stack:
         context = stack.enter_context(opened(ctx, namespace or fresh_namespace(now)))
         target = stack.enter_context(_opened_for_writing(out_file)) if out_file else None
-        done = run_replay(context, records, workers or os.cpu_count() or 1)
+        done = run_replay(context, records, workers or os.cpu_count() or 1, quiet=quiet)
         _write(target, records, done)
         failed = [f"record {r.record.name}: {r.reason}" for r in done if _has_failed(r)]
         for line in failed:
             err.print(f"[red]failed[/] {escape(printable(line))}", soft_wrap=True)
-        _summary(context, done, len(bad), as_json=as_json)
+        _summary(context, done, bad, as_json=as_json)
     if failed or bad:
         raise typer.Exit(1)
 
 
-def read_sources(
-    sources: Sequence[str], now: float, window: tuple[float | None, float | None]
-) -> tuple[list[Record], list[BadRecord]]:
-    """Read every source; name what is no record at once. Returns the records in input order."""
+def read_sources(sources: Sequence[str], now: float) -> tuple[list[Record], list[BadRecord]]:
+    """Read sources, and name what is no record at once. Returns the records in input order."""
     records: list[Record] = []
     bad: list[BadRecord] = []
     for source in sources:
@@ -86,6 +106,19 @@ def read_sources(
                 bad.append(item)
                 text = f"{printable(item.place)}: {printable(item.reason)}"
                 err.print(f"[red]bad record[/] {escape(text)}", soft_wrap=True)
+    return records, bad
+
+
+def in_range(
+    records: Sequence[Record],
+    now: float,
+    window: tuple[float | None, float | None] = (None, None),
+    limit: int | None = None,
+) -> list[Record]:
+    """Return, dated and in input order, the records from one time to another, at most so many.
+
+    Those that a limit leaves out are the last in event order.
+    """
     first, end = window
     kept = [
         record
@@ -93,13 +126,21 @@ def read_sources(
         if (first is None or (record.at or 0.0) >= first)
         and (end is None or (record.at or 0.0) < end)
     ]
-    return kept, bad
+    if limit is None:
+        return kept
+    earliest = {id(record) for record in in_event_order(kept)[:limit]}
+    return [record for record in kept if id(record) in earliest]
 
 
 def run_replay(
-    context: Context, records: Sequence[Record], workers: int, attacher: Attacher | None = None
+    context: Context,
+    records: Sequence[Record],
+    workers: int,
+    attacher: Attacher | None = None,
+    *,
+    quiet: bool = False,
 ) -> list[Replayed]:
-    """Replay in event order with a progress bar on standard error."""
+    """Replay in event order with a progress bar on standard error, if that is a terminal."""
     with (
         replay_steps(context, workers, attacher) as steps,
         Progress(
@@ -110,7 +151,7 @@ def run_replay(
             TimeRemainingColumn(),
             console=err,
             transient=True,
-            disable=not err.is_terminal,
+            disable=quiet or not err.is_terminal,
         ) as progress,
     ):
         task = progress.add_task("replay", total=len(records), rate="")
@@ -169,6 +210,33 @@ def _summary(context: Context, done: Sequence[Replayed], bad: int, *, as_json: b
     for name, value in summary.items():
         out.print(f"{name.replace('_', ' '):<{width}}  {value}", markup=False)
     out.print(f"\nsamestory stories --namespace {context.namespace}", markup=False)
+
+
+def _count(
+    read: Sequence[tuple[str, Sequence[Record], Sequence[BadRecord]]],
+    records: Sequence[Record],
+    *,
+    as_json: bool,
+) -> None:
+    """Print what a replay would run: in all, and what each source holds."""
+    times = [record.at for record in records if record.at is not None]
+    document = {
+        "records": len(records),
+        "first": iso(min(times, default=None)),
+        "last": iso(max(times, default=None)),
+        "bad_records": sum(len(bad) for _, _, bad in read),
+        "sources": [
+            {"source": source, "kind": kind_of(source), "records": len(found), "bad": len(bad)}
+            for source, found, bad in read
+        ],
+    }
+    if as_json:
+        print_json(document)
+        return
+    for source, found, bad in read:
+        line = f"{printable(source)}  {kind_of(source)}  {len(found)} records, {len(bad)} bad"
+        out.print(line, markup=False, soft_wrap=True)
+    out.print(f"to replay: {len(records)}, {document['first']} to {document['last']}", markup=False)
 
 
 def _has_failed(replayed: Replayed) -> bool:

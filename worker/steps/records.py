@@ -38,8 +38,11 @@ from worker.steps.prepare import Draft
 
 # A number of this size or more is a time in milliseconds: as seconds it would be the year 5138.
 _MILLISECONDS_FROM = 1e11
-_WARC_ENDINGS = (".warc", ".warc.gz")
-_JSONL_ENDINGS = (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")
+_ENDINGS = {
+    "JSONL": (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz"),
+    "WARC": (".warc", ".warc.gz"),
+    "text": (".txt",),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +80,14 @@ class BadRecord:
     reason: str
 
 
+def kind_of(source: str) -> str:
+    """Return what a source is taken for, by its name: JSONL, WARC, text or feed."""
+    if source == "-":
+        return "JSONL"
+    name = source.lower()
+    return next((kind for kind, endings in _ENDINGS.items() if name.endswith(endings)), "feed")
+
+
 def read_source(source: str, *, now: float) -> Iterator[Record | BadRecord]:
     """Yield the records of one source in its order.
 
@@ -93,13 +104,13 @@ def read_source(source: str, *, now: float) -> Iterator[Record | BadRecord]:
     path = Path(source)
     if not path.is_file():
         raise ConfigError(f"there is no file {source}")
-    name = path.name.lower()
-    if name.endswith(_JSONL_ENDINGS):
-        with gzip.open(path) if name.endswith(".gz") else path.open("rb") as lines:
+    kind = kind_of(source)
+    if kind == "JSONL":
+        with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as lines:
             yield from _jsonl(lines, source)
-    elif name.endswith(_WARC_ENDINGS):
+    elif kind == "WARC":
         yield from _warc(path)
-    elif name.endswith(".txt"):
+    elif kind == "text":
         yield _text(path)
     else:
         yield from _feed(path, now=now)
