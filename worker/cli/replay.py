@@ -8,12 +8,14 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import IO, Annotated
+from typing import Annotated
 
 import typer
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from worker import __version__
+from worker.cli.assignments import opened_for_writing, write
 from worker.cli.common import err, globals_of, iso, opened, out, print_json, printable
 from worker.errors import ConfigError
 from worker.model import Outcome
@@ -22,6 +24,7 @@ from worker.steps.records import (
     BadRecord,
     Record,
     dated,
+    digest_of,
     in_event_order,
     kind_of,
     read_source,
@@ -76,16 +79,19 @@ def replay(
     if dry_run:
         globals_of(ctx).settings()  # a wrong one is told now and not later
     read = [(source, *read_sources([source], now)) for source in sources]
-    records = in_range([record for _, found, _ in read for record in found], now, window, limit)
+    found = [record for _, records, _ in read for record in records]
     bad = sum(len(faults) for _, _, faults in read)
     if dry_run:
-        _count(read, records, as_json=as_json)
+        _count(read, in_range(found, now, window, limit), as_json=as_json)
         raise typer.Exit(1 if bad else 0)
     with ExitStack() as stack:
         context = stack.enter_context(opened(ctx, namespace or fresh_namespace(now)))
-        target = stack.enter_context(_opened_for_writing(out_file)) if out_file else None
+        now = context.replays.begin(_digest(context, found, window, limit), now=now)
+        records = in_range(found, now, window, limit)
+        target = stack.enter_context(opened_for_writing(out_file)) if out_file else None
         done = run_replay(context, records, workers or os.cpu_count() or 1, quiet=quiet)
-        _write(target, records, done)
+        if target:
+            write(target, records, done)
         failed = [f"record {r.record.name}: {r.reason}" for r in done if _has_failed(r)]
         for line in failed:
             err.print(f"[red]failed[/] {escape(printable(line))}", soft_wrap=True)
@@ -163,34 +169,19 @@ def run_replay(
         return steps.in_the_end(done)
 
 
-def _opened_for_writing(path: Path) -> IO[str]:
-    """Open the file of --out.
-
-    Raises:
-        ConfigError: it cannot be written.
-    """
-    try:
-        return path.open("w", encoding="utf-8")
-    except OSError as e:
-        raise ConfigError(f"--out {path} cannot be written: {e.strerror}") from e
-
-
-def _write(target: IO[str] | None, records: Sequence[Record], done: Sequence[Replayed]) -> None:
-    """Write one line a record, in input order."""
-    if target is None:
-        return
-    by_record = {id(replayed.record): replayed for replayed in done}
-    for record in records:
-        replayed = by_record[id(record)]
-        line = {
-            "id": record.name,
-            "story": replayed.story_id,
-            "copy_of": replayed.copy_of,
-            "outcome": replayed.outcome.value,
-            "score": round(replayed.score, 4),
-            "reason": replayed.reason,
-        }
-        target.write(json.dumps(line, ensure_ascii=False) + "\n")
+def _digest(
+    context: Context,
+    records: Sequence[Record],
+    window: tuple[float | None, float | None],
+    limit: int | None,
+) -> str:
+    """Return what names a replay: the digest of all that its answer depends on."""
+    settings = context.settings
+    parts = [
+        *(__version__, window, limit, repr(context.scorer)),
+        *(settings.match.model_dump(mode="json"), settings.index.model_dump(mode="json")),
+    ]
+    return digest_of(records, json.dumps(parts))
 
 
 def _summary(context: Context, done: Sequence[Replayed], bad: int, *, as_json: bool) -> None:
