@@ -150,7 +150,7 @@ def in_event_order(records: Iterable[Record]) -> list[Record]:
 def digest_of(records: Iterable[Record], conditions: str) -> str:
     """Return what names a replay: the same for the same records, in the same order and conditions.
 
-    Cost: 10 µs a record, and 1 ms a megabyte of pages.
+    Cost: 45 µs a record of 2.4 kB of text, and 3 ms a megabyte of pages.
     """
     digest = hashlib.blake2b(conditions.encode(), digest_size=16, person=b"replay")
     for record in records:
