@@ -77,7 +77,7 @@ def attach(context: Context, name: str, text: str) -> str:
     sketch = a_sketch(text, context.settings.index.params())
     done = context.attacher.attach(article, sketch, entry_id=entry.entry_id, now=now)
     return context.ledger.settle(
-        entry.entry_id, done.outcome, reason=done.reason, story_id=done.story_id, lang="en"
+        entry.entry_id, done.outcome, reason=done.reason, story_id=done.story_id
     )
 
 

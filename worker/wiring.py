@@ -3,7 +3,7 @@
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -39,6 +39,7 @@ from worker.store.index import Index
 from worker.store.index_census import IndexCensus
 from worker.store.keys import LIVE, Keys
 from worker.store.ledger import Ledger
+from worker.store.replays import Replays
 from worker.store.stories import Stories
 from worker.store.story_books import StoryBooks
 from worker.store.story_census import StoryCensus
@@ -174,6 +175,11 @@ class Context:
         return Attacher(index=self.index, policy=policy, scorer=self.scorer, tender=tender)
 
     @cached_property
+    def replays(self) -> Replays:
+        """Whose namespace it is, if it is a replay's."""
+        return Replays(self.client, self.keys)
+
+    @cached_property
     def boilerplate(self) -> Boilerplate:
         """Takes out what publishers repeat."""
         return Boilerplate(rings=Rings(self.client, self.keys))
@@ -235,7 +241,8 @@ def replay_steps(
     with PreparePool(workers, s.index.params(), s.match.policy(), limits) as pool:
         yield Replay(
             ledger=context.ledger,
-            attacher=attacher or context.attacher,
+            replays=context.replays,
+            attacher=attacher or replace(context.attacher, resumes=True),
             boilerplate=context.boilerplate,
             stories=context.stories,
             pool=pool,

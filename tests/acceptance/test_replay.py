@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import random
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -14,8 +15,13 @@ import redis
 from conftest import until
 from outlet import OPERA, QUAKE
 from program import ask, command, environment, furnish
+from stream import records
 
 from worker.embedded import EmbeddedRedis
+
+# How often the long replay is killed, at random moments; `KILLS=20` does it more often.
+KILLS = int(os.environ.get("KILLS", "3"))
+RECORDS = 300
 
 SALMON = (
     "Salmon have come back to the upper Wend for the first time in sixty years, the fishery board "
@@ -153,9 +159,8 @@ def test_answer_does_not_depend_on_the_number_of_workers(runs: Runs) -> None:
 
 def test_replay_when_repeated_into_one_namespace_then_changes_nothing(runs: Runs) -> None:
     """The second run finds every record in its story, and the books agree."""
-    first, again = runs.home.lines("first.jsonl"), runs.home.lines("again.jsonl")
-    wanted = ("id", "story", "copy_of")
-    assert [[a[k] for k in wanted] for a in again] == [[f[k] for k in wanted] for f in first]
+    first, again = (runs.home.path / f"{n}.jsonl" for n in ("first", "again"))
+    assert first.read_bytes() == again.read_bytes()
     report = json.loads(runs.home.replay("--namespace", "x", "--json", command="audit").stdout)
     assert (report["balanced"], report["sums"]["claimed"]) == (True, 8)
 
@@ -190,6 +195,46 @@ def test_sources_of_every_kind_run_together_within_a_range(home: Home) -> None:
     assert {line["outcome"] for line in lines} == {"attached"}
 
 
+def test_dry_run_when_sources_hold_bad_lines_then_counts_them_and_writes_nothing(
+    home: Home,
+) -> None:
+    """What would be replayed is told by source and kind, with its range in time."""
+    lines = "\n".join(line if isinstance(line, str) else json.dumps(line) for line in LINES)
+    (home.path / "counted.jsonl").write_text(lines)
+    (home.path / "counted.txt").write_text(f"Opera house closes\n{OPERA}")
+    with redis.Redis.from_url(home.redis_url) as client:
+        before = client.dbsize()
+        answer = home.replay(
+            "counted.jsonl", "counted.txt", "--dry-run", "--to", "2026-03-02", "--json",
+            "--out", "counted.out", "-n", "counted",
+        )  # fmt: skip
+        assert client.dbsize() == before
+    assert answer.returncode == 1
+    assert len([line for line in answer.stderr.splitlines() if line.startswith("bad")]) == 4
+    assert json.loads(answer.stdout) == {
+        "records": 8,
+        "first": "2026-02-28T00:00:00Z",
+        "last": "2026-03-01T13:00:00Z",
+        "bad_records": 4,
+        "sources": [
+            {"source": "counted.jsonl", "kind": "JSONL", "records": 9, "bad": 4},
+            {"source": "counted.txt", "kind": "text", "records": 1, "bad": 0},
+        ],
+    }
+    assert not (home.path / "counted.out").exists()
+    told = home.replay("counted.txt", "--dry-run", "--quiet").stdout
+    assert "counted.txt  text  1 records, 0 bad" in told
+
+
+def test_limit_when_fewer_than_the_records_then_takes_the_earliest(home: Home) -> None:
+    """They are the first in event order, wherever they stand in the file."""
+    records = [{"id": n, "ts": ts, "text": OPERA} for n, ts in enumerate((300, 100, 200))]
+    (home.path / "three.jsonl").write_text("\n".join(map(json.dumps, records)))
+    answer = home.replay("three.jsonl", "--limit", "2", "--workers", "1", "--out", "two.jsonl")
+    assert answer.returncode == 0
+    assert [line["id"] for line in home.lines("two.jsonl")] == [1, 2]
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -211,32 +256,44 @@ def test_replay_when_called_wrongly_then_says_so_and_exits_with_2(
 
 
 def test_replay_when_killed_and_run_again_then_ends_as_if_it_had_not_been(home: Home) -> None:
-    """SIGKILL in the middle leaves what was done; the second run does the rest, and no part twice."""
-    day = "2026-03-01T{:02}:{:02}:{:02}Z"
-    records = [
-        {
-            "id": at, "ts": day.format(at // 3_600, at // 60 % 60, at % 60), "source": f"s{at % 7}",
-            "text": f"{(QUAKE, OPERA, SALMON)[at % 3]} Report number {at} of the day ends here.",
-        }
-        for at in range(600)
-    ]  # fmt: skip
-    (home.path / "long.jsonl").write_text("\n".join(map(json.dumps, records)))
-    named = ("replay", "long.jsonl", "--workers", "1", "--out")
-    process = subprocess.Popen(
-        command(*named, "cut.jsonl", "--namespace", "killed"), cwd=home.path,
-        env=environment(home.redis_url), start_new_session=True, stdout=subprocess.DEVNULL,
-    )  # fmt: skip
+    """SIGKILL at random moments leaves what was done; the last run writes the file of one never killed."""
+    (home.path / "long.jsonl").write_text("\n".join(map(json.dumps, records(RECORDS))))
+    draw = random.Random(KILLS)
+    resumed = ("long.jsonl", "--workers", "2", "--out", "resumed.jsonl", "-n", "killed")
     with redis.Redis.from_url(home.redis_url) as client:
-        until(lambda: int(client.hget("{killed}:counts", "attached") or 0) > 20, timeout_s=60)
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        assert int(client.hget("{killed}:counts", "attached") or 0) < len(records)
-    assert home.replay(*named[1:], "resumed.jsonl", "--namespace", "killed").returncode == 0
-    assert home.replay(*named[1:], "whole.jsonl", "--namespace", "whole").returncode == 0
-    ends = [
-        [(line["story"], line["copy_of"], line["outcome"]) for line in home.lines(name)]
-        for name in ("resumed.jsonl", "whole.jsonl")
-    ]
+        for kill in range(KILLS):
+            goal = draw.randrange(RECORDS * kill // KILLS, RECORDS * (kill + 1) // KILLS)
+            process = subprocess.Popen(
+                command("replay", *resumed), cwd=home.path, env=environment(home.redis_url),
+                start_new_session=True, stdout=subprocess.DEVNULL,
+            )  # fmt: skip
+            until(lambda goal=goal: _settled(client) >= goal, timeout_s=60)
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            assert not (home.path / "resumed.jsonl").exists()
+    assert home.replay(*resumed).returncode == 0
+    whole = ("long.jsonl", "--workers", "1", "--out", "whole.jsonl", "-n", "whole")
+    assert home.replay(*whole).returncode == 0
+    ends = [(home.path / name).read_bytes() for name in ("resumed.jsonl", "whole.jsonl")]
     assert ends[0] == ends[1]
+    assert not list(home.path.glob("*.part"))
     audits = [home.replay("--json", "-n", name, command="audit") for name in ("killed", "whole")]
     assert [json.loads(audit.stdout)["balanced"] for audit in audits] == [True, True]
+
+
+def test_replay_when_the_namespace_holds_another_one_then_is_refused(home: Home) -> None:
+    """Other records or settings would mix with what is there: told with the way out, and left alone."""
+    (home.path / "mine.jsonl").write_text(json.dumps({"id": 1, "text": OPERA}))
+    (home.path / "other.jsonl").write_text(json.dumps({"id": 2, "text": OPERA}))
+    named = ("--namespace", "taken", "--workers", "1")
+    assert home.replay("mine.jsonl", *named).returncode == 0
+    for arguments in (("other.jsonl",), ("mine.jsonl", "--set", "match.story_threshold=0.7")):
+        answer = home.replay(*arguments, *named)
+        assert answer.returncode == 2
+        assert "name another namespace, or none for a fresh one" in answer.stderr
+    assert home.replay("mine.jsonl", *named).returncode == 0
+
+
+def _settled(client: redis.Redis) -> int:
+    counts = client.hmget("{killed}:counts", "attached", "rejected")
+    return sum(int(count or 0) for count in counts)

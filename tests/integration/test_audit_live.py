@@ -54,9 +54,7 @@ def _force(context: Context, name: str, text: str, *, into: StoryId, opens: bool
         answer = context.index.attach(
             article, sketch, forced, seq=seq, now=now, entry_id=entry.entry_id
         )
-    context.ledger.settle(
-        entry.entry_id, Outcome.ATTACHED, reason="new_story", story_id=into, lang="en"
-    )
+    context.ledger.settle(entry.entry_id, Outcome.ATTACHED, reason="new_story", story_id=into)
 
 
 def _tend(context: Context, draw: random.Random, text: str, opens: StoryId) -> str:

@@ -400,7 +400,7 @@ def _worker(context: Context, entry: Entry, clock: Clock) -> Iterator[None]:
             context.edits.edit_article("en", started.entry)
         yield
         context.ledger.settle(
-            entry.entry_id, attachment.outcome, story_id=attachment.story_id, lang="en",
+            entry.entry_id, attachment.outcome, story_id=attachment.story_id,
             token=started.token,
         )  # fmt: skip
 

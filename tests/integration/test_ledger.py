@@ -232,7 +232,6 @@ def test_settle_when_attached_then_keeps_where_it_went_and_leaves_the_rest_to_it
     context.ledger.claim([entry, wall], now=clock())
     context.ledger.settle(
         entry.entry_id, Outcome.ATTACHED, reason="copy", story_id=StoryId("en-0123456789ab"),
-        lang="en",
     )  # fmt: skip
     context.ledger.settle(wall.entry_id, Outcome.REJECTED, reason="too_short")
     kept, rejected = context.ledger.row(entry.entry_id), context.ledger.row(wall.entry_id)

@@ -12,7 +12,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from worker.cli.common import AsJson, err, opened, out, print_json
-from worker.cli.replay import fresh_namespace, read_sources, run_replay
+from worker.cli.replay import fresh_namespace, in_range, read_sources, run_replay
 from worker.cli.scores import Comparison, as_document, print_report
 from worker.core.evidence import unpack
 from worker.decode.page import extract_page
@@ -50,7 +50,8 @@ def evaluate(
     labels = read_labels(labelled)
     plots = _plots(plot) if plot else None
     now = round(time.time(), 3)
-    records, bad = read_sources([str(labelled)], now, (None, None))
+    found, bad = read_sources([str(labelled)], now)
+    records = in_range(found, now)
     if not records:
         raise ConfigError(f"{labelled} holds no record that can be read")
     with opened(ctx, fresh_namespace(now, "eval")) as context:

@@ -59,6 +59,8 @@ class Attacher:
     scorer: Scorer
     tender: Tender
     observe: Callable[[Decision], object] | None = None  # called once attached
+    # What was cut off is decided again on the same; for one attacher, not for many.
+    resumes: bool = False
 
     def attach(
         self, article: Article, sketch: Sketch, *, entry_id: EntryId, now: float
@@ -70,9 +72,10 @@ class Attacher:
             StoreError: Redis did not answer.
         """
         salt = 0
-        for _ in range(MAX_RACES):
-            probe = self.index.probe(article.lang, sketch, now=now)
-            df = self.index.frequencies(article.lang, seq=probe.seq, now=now)
+        for race in range(MAX_RACES):
+            keep = article.article_id if self.resumes and race == 0 else ""
+            probe = self.index.probe(article.lang, sketch, now=now, keep=keep)
+            df = self.index.frequencies(article.lang, seq=probe.seq, now=now, keep=self.resumes)
             decision = decide(
                 sketch, probe, df=df, at=article.at, policy=self.policy, scorer=self.scorer
             )
@@ -80,6 +83,9 @@ class Attacher:
             answer = self.index.attach(
                 article, sketch, membership, seq=probe.seq, now=now, entry_id=entry_id
             )
+            if isinstance(answer, Known) and self.resumes and answer.entry_id == entry_id:
+                # Cut off after this very attach: what follows it is done now, or found done.
+                answer = Member(story_id=answer.story_id, original=answer.original)
             if answer is Refusal.TAKEN:
                 salt += 1
             elif isinstance(answer, Member):

@@ -11,7 +11,7 @@ from worker.core.boilerplate import remember, repeated_lines
 from worker.model import ArticleId
 from worker.steps.pool import Result
 from worker.steps.prepare import Prepared
-from worker.store.boilerplate import Rings
+from worker.store.boilerplate import Ring, Rings
 
 UNKNOWN = "unknown"  # the source of records that name none: many publishers, not one
 
@@ -30,10 +30,21 @@ class Boilerplate:
 
         Cost: two round trips; preparing again where lines repeat.
         """
-        if source == UNKNOWN:
-            return prepared
-        article = int(article_id[:8], 16)
-        ring = self.rings.get(source)
-        repeated = repeated_lines(ring, prepared.lines, article)
-        self.rings.put(source, remember(ring, prepared.lines, article))
+        repeated, ring = self.look(prepared, source, article_id)
+        if ring:
+            self.rings.put(ring)
         return again(repeated) if repeated else prepared
+
+    def look(
+        self, prepared: Prepared, source: str, article_id: ArticleId
+    ) -> tuple[frozenset[int], Ring | None]:
+        """Return the hashes of repeated lines, and the publisher's ring with these lines in it.
+
+        The ring is still to be kept; there is none for a source that is unknown. Cost: one round trip.
+        """
+        if source == UNKNOWN:
+            return frozenset(), None
+        article = int(article_id[:8], 16)
+        lines = self.rings.get(source)
+        repeated = repeated_lines(lines, prepared.lines, article)
+        return repeated, Ring(source, remember(lines, prepared.lines, article))

@@ -92,7 +92,6 @@ class Ingest:
             attachment.outcome,
             reason=attachment.reason,
             story_id=attachment.story_id,
-            lang=prepared.lang,
             token=started.token,
         )
         log.info(

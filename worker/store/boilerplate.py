@@ -4,12 +4,21 @@ Two workers that handle one publisher at once may lose one article's lines: the 
 the same boilerplate again. Safe to repeat.
 """
 
+from typing import NamedTuple
+
 import redis
 
 from worker.store.client import store_errors
 from worker.store.keys import Keys
 
-_TTL_S = 7 * 86_400  # a publisher that was silent for a week starts anew
+LINES_TTL_S = 7 * 86_400  # a publisher that was silent for a week starts anew
+
+
+class Ring(NamedTuple):
+    """A publisher's newest lines, as core.boilerplate has them."""
+
+    source: str
+    lines: bytes
 
 
 class Rings:
@@ -25,6 +34,6 @@ class Rings:
         return bytes(self._client.get(self._keys.lines(source)) or b"")
 
     @store_errors()
-    def put(self, source: str, ring: bytes) -> None:
+    def put(self, ring: Ring) -> None:
         """Keep a publisher's ring. Cost: one round trip, 8 kB."""
-        self._client.set(self._keys.lines(source), ring, ex=_TTL_S)
+        self._client.set(self._keys.lines(ring.source), ring.lines, ex=LINES_TTL_S)

@@ -36,6 +36,7 @@ from worker.store.packed import (
     story_candidate,
     text_record,
 )
+from worker.store.replays import kept
 from worker.store.scripts import Scripts
 
 # How text becomes tokens, terms, signatures and buckets. Raised by every change to that: signatures
@@ -72,10 +73,11 @@ class Refusal(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """The article is a member already, claimed by ``entry_id``."""
+    """The article is a member already, claimed by ``entry_id``; the rest as of a Member."""
 
     story_id: StoryId
     entry_id: EntryId
+    original: ArticleId | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,9 +138,23 @@ class Index:
             raise FingerprintMismatchError(self._keys.namespace, differences)
 
     def probe(
-        self, lang: str, sketch: Sketch, *, now: float, most_stories: int = STORY_CANDIDATES
+        self,
+        lang: str,
+        sketch: Sketch,
+        *,
+        now: float,
+        most_stories: int = STORY_CANDIDATES,
+        keep: str = "",
     ) -> Probe:
         """Return the few articles and stories that share most buckets with a sketch.
+
+        Args:
+            lang: of the article.
+            sketch: of the article.
+            now: event time, Unix seconds.
+            most_stories: at most so many.
+            keep: the article, where it may be cut off and ask again: it is told the same as long as no
+                other article of its language has asked in this way.
 
         Cost: one round trip, bands + slots look-ups, whatever the index holds.
         """
@@ -153,6 +169,7 @@ class Index:
                 **_buckets(sketch, self._params),
                 "most_copies": COPY_CANDIDATES,
                 "most_stories": most_stories,
+                "keep": keep,
             },
         )
         seq, ids_read, copies, stories = msgpack.unpackb(packed, raw=True)
@@ -217,7 +234,11 @@ class Index:
             original = ArticleId(answer[1].decode()) if answer[1] else None
             return Member(story_id=membership.story_id, original=original)
         if answer[0] == b"known":
-            return Known(story_id=StoryId(answer[1].decode()), entry_id=EntryId(answer[2].decode()))
+            return Known(
+                story_id=StoryId(answer[1].decode()),
+                entry_id=EntryId(answer[2].decode()),
+                original=ArticleId(answer[3].decode()) if answer[3] else None,
+            )
         return Refusal(answer[0].decode())
 
     def merge(
@@ -291,10 +312,13 @@ class Index:
         )
 
     @store_errors()
-    def frequencies(self, lang: str, *, seq: int, now: float) -> DocumentFrequencies:
+    def frequencies(
+        self, lang: str, *, seq: int, now: float, keep: bool = False
+    ) -> DocumentFrequencies:
         """Return the stream's document frequencies, of the first attaches all, later nearly all.
 
-        The age is counted in attaches, not in seconds, so that a replay sees the same numbers.
+        The age is counted in attaches, not in seconds, so that a replay sees the same numbers; what one
+        is to see again after it was cut off is kept.
         """
         parts = df_parts(now, self._params)
         age = (df_read_at(seq), parts[0])
@@ -302,9 +326,8 @@ class Index:
         if cached and cached[0] == age:
             return cached[1]
         prefix = self._keys.lang_prefix(lang)
-        raw = self._client.mget(
-            [f"{prefix}df:{p}" for p in parts] + [f"{prefix}docs:{p}" for p in parts]
-        )
+        keys = [f"{prefix}df:{p}" for p in parts] + [f"{prefix}docs:{p}" for p in parts]
+        raw = self._client.mget(kept(self._client, prefix, keys, age) if keep else keys)
         tables, docs = raw[: len(parts)], raw[len(parts) :]
         frequencies = DocumentFrequencies.of_parts(
             [table for table in tables if table], sum(int(n or 0) for n in docs)

@@ -14,6 +14,7 @@ explains why attach and settle are therefore two idempotent scripts and not one.
 | {ns}:followed                 | string | there: the list of feeds on disk was written from here   | as the namespace      |
 | {ns}:feed:<id>                | hash   | address, title, validators, wishes, rhythm, health, lease | until removed         |
 | {ns}:moved                    | hash   | id of the address a feed moved to -> the feed's id       | until removed         |
+| {ns}:replay                   | string | JSON: digest of what is replayed here, time of its start | as the namespace      |
 | {ns}:turn:<host>              | string | who asks the host now; empty until its gap is over       | seconds               |
 | {ns}:listed:<id>              | hash   | entry id -> digest of what the last full response said   | until removed         |
 | {ns}:pending                  | zset   | entry id -> end of its lease                             | until settled         |
@@ -43,6 +44,9 @@ explains why attach and settle are therefore two idempotent scripts and not one.
 | {ns:lang}:texts:<n>           | string | 38 records: article id, shingles, published, parities    | window                |
 | {ns:lang}:df:<half>           | string | BITFIELD u16: documents that hold a term                 | half + window         |
 | {ns:lang}:docs:<half>         | string | articles counted in this half of a window                | half + window         |
+| {ns:lang}:probed              | hash   | the article that a replay asked for last, and the answer | as the namespace      |
+| {ns:lang}:read                | string | after which attach a replay read the document frequencies| as the namespace      |
+| {ns:lang}:read:<n>            | string | what it read: copies of df and docs                      | half + window         |
 | {ns:lang}:events              | stream | opened, attached, edited, merged, split; newest 100 000  | retention             |
 | {ns:lang}:told                | string | events so far: the number of the newest                  | as the namespace      |
 """
@@ -101,6 +105,11 @@ class Keys:
     def followed(self) -> str:
         """That the list of feeds on disk was written from here."""
         return self._ns("followed")
+
+    @property
+    def replay(self) -> str:
+        """What is replayed here."""
+        return self._ns("replay")
 
     @property
     def pending(self) -> str:

@@ -15,9 +15,10 @@ import redis
 from worker.core.edits import saying
 from worker.model import Entry, EntryId, FeedId, Outcome, StoryId
 from worker.settings import DAY_S, LedgerSettings
+from worker.store.boilerplate import LINES_TTL_S, Ring
 from worker.store.client import store_errors
 from worker.store.fields import Fields, entry_fields, entry_of, flat, text_map
-from worker.store.keys import Keys
+from worker.store.keys import Keys, story_lang
 from worker.store.scripts import Call, Scripts
 
 FETCH = "fetch"  # claimed; its page is to be fetched
@@ -176,8 +177,8 @@ class Ledger:
         *,
         reason: str = "",
         story_id: StoryId | None = None,
-        lang: str = "",
         token: str = "",
+        ring: Ring | None = None,
     ) -> str:
         """Give an entry its outcome, unless it has one.
 
@@ -186,8 +187,8 @@ class Ledger:
             outcome: which one.
             reason: why, in one word.
             story_id: where it is attached, if it is.
-            lang: of the article; empty when that is unknown.
             token: of the lease under which this was done; empty for none.
+            ring: to be kept in the same act, if there is one.
 
         Returns: the outcome that it has now; empty for an unknown entry, and for a late result of one
             that has none yet.
@@ -195,14 +196,19 @@ class Ledger:
         k = self._keys
         answer: bytes = self._scripts.run(
             "settle",
-            [k.entry(entry_id), k.pending, k.counts, k.langs],
+            [
+                *(k.entry(entry_id), k.pending, k.counts, k.langs),
+                *([k.lines(ring.source)] if ring else []),
+            ],
             {
                 "id": entry_id,
                 "token": token,
+                "lines": ring.lines if ring else "",
+                "lines_ttl": LINES_TTL_S,
                 "outcome": outcome.value,
                 "reason": reason,
                 "fields": ["story", story_id] if story_id else [],
-                "lang": lang,
+                "lang": story_lang(story_id) if story_id else "",
                 "ttl": self._ttl_s,
             },
         )

@@ -10,7 +10,7 @@
 --            today (stamp of now), index_ttl (s), df_part (part of the document frequencies), df_ttl,
 --            cap, min_hits, bands, slots (bucket hashes, end to end), df (offsets for BITFIELD, '#n')
 -- return   {'attached', original}  done; `original` is the id of the text published first, or ''
---          {'known', story, entry} this article is a member already, claimed as `entry`
+--          {'known', story, entry, original}  this article is a member already, claimed as `entry`
 --          {'conflict'}            the index changed since the probe in a way that may matter
 --          {'taken'}               another story has this new id: choose another one
 --
@@ -32,7 +32,10 @@ local recent_key = prefix .. 'recent'
 
 local known = read_record(article_key)
 if known and #known == 1 then known = read_record(prefix .. 'article:' .. known[1]) end -- an alias
-if known then return {'known', known[1], known[3]} end
+if known then
+  local original = known[2] ~= '' and redis.call('GET', prefix .. 'family:' .. known[2]) or ''
+  return {'known', known[1], known[3], original ~= a.article and original or ''}
+end
 
 -- Who came since the probe?
 local seq = tonumber(redis.call('GET', KEYS[1]) or '0')

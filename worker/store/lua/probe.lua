@@ -1,8 +1,11 @@
--- The few articles and stories that share most buckets with an article. Reads only.
+-- The few articles and stories that share most buckets with an article. Reads only, unless the answer is
+-- to be kept.
 --
 -- KEYS[1]  {ns:lang}:seq    every other key has the same prefix, so the same hash tag and slot
 -- ARGV[1]  map: prefix, lang, today (stamp of now), bands, slots (4-byte bucket hashes, end to end),
---               text_width (bytes of a text record), most_copies, most_stories (candidates)
+--               text_width (bytes of a text record), most_copies, most_stories (candidates),
+--               keep ('', or the article that asks: asked again before any other, it is told the same,
+--               whatever it has changed itself)
 -- return   msgpack of {seq, ids read,
 --           {text record (article id, shingles, published, parities), story} ...,
 --           {story, story record} ...}
@@ -13,6 +16,11 @@
 --@include pages
 --@include texts
 local a = cmsgpack.unpack(ARGV[1])
+local kept_key = a.prefix .. 'probed'
+if a.keep ~= '' then
+  local kept = redis.call('HMGET', kept_key, 'article', 'answer')
+  if kept[1] == a.keep then return kept[2] end
+end
 
 -- The ids of most weight; of equals, the one met first (newest). Most ids fail the first
 -- comparison, so keeping a short sorted list is several times cheaper than sorting all.
@@ -59,4 +67,8 @@ for i, found in ipairs(#keys > 0 and redis.call('MGET', unpack(keys)) or {}) do
 end
 
 -- Packed: as nested replies, reading some hundred values would cost the client a millisecond.
-return cmsgpack.pack({tonumber(redis.call('GET', KEYS[1]) or '0'), read + read_too, copies, stories})
+local answer = cmsgpack.pack({
+  tonumber(redis.call('GET', KEYS[1]) or '0'), read + read_too, copies, stories,
+})
+if a.keep ~= '' then redis.call('HSET', kept_key, 'article', a.keep, 'answer', answer) end
+return answer

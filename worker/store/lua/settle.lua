@@ -1,7 +1,9 @@
 -- Give an entry its one outcome and take it off the ledger.
 --
 -- KEYS[1] {ns}:entry:<id>  KEYS[2] {ns}:pending  KEYS[3] {ns}:counts  KEYS[4] {ns}:langs
--- ARGV[1] map: id, token, outcome, reason, fields (flat name, value list), lang ('' for none), ttl (s)
+-- KEYS[5] {ns}:lines:<publisher>, where lines are given
+-- ARGV[1] map: id, token, outcome, reason, fields (flat name, value list), lang ('' for none), ttl (s),
+--         lines (of the publisher from now on, '' for none), lines_ttl (s)
 -- return  the outcome that the entry has now: the given one, or the one that it had before; '' when the
 --         result is late and it has none
 --@include lease
@@ -29,5 +31,6 @@ redis.call('EXPIRE', KEYS[1], a.ttl)
 redis.call('ZREM', KEYS[2], a.id)
 redis.call('HINCRBY', KEYS[3], a.outcome, 1)
 if a.outcome == 'rejected' then redis.call('HINCRBY', KEYS[3], 'rejected:' .. a.reason, 1) end
+if a.lines ~= '' then redis.call('SET', KEYS[5], a.lines, 'EX', a.lines_ttl) end
 if a.lang ~= '' then redis.call('SADD', KEYS[4], a.lang) end
 return a.outcome
