@@ -187,6 +187,34 @@ def test_archived_page_when_replayed_then_has_the_ids_that_it_had_live(
     assert stored.ref == entry.ref
 
 
+@pytest.mark.parametrize(
+    ("text", "outcomes"),
+    [(OPERA, ["attached", "duplicate"]), ("Short.", ["rejected", "rejected"])],
+)
+def test_page_that_two_entries_brought_when_replayed_then_both_end_in_an_outcome(
+    context: Context, tmp_path: Path, warc: Archive, text: str, outcomes: list[str]
+) -> None:
+    """As they did live: one article, and none of its entries is left pending."""
+    entries = [replace(an_entry(name, at=NOON), article_id=an_entry("opera", at=NOON).article_id)
+               for name in ("opera", "again")]  # fmt: skip
+    html = f"<html><body><article><p>{text}</p></article></body></html>".encode()
+    url = entries[0].url
+    page = Page(
+        url=url, final_url=url, status=200, headers={"content-type": "text/html"},
+        body=html, fetched_at=time.time(),
+    )  # fmt: skip
+    place = warc.append(page, entries[0])
+    warc.append_again(place, entries[1])
+    found = read_source(str(tmp_path / "pages" / place.partition(":")[0]), now=NOON)
+    records = [one for one in found if isinstance(one, Record)]
+    assert len(records) == 2
+    for _ in range(2):  # a second run goes on where the first has ended
+        done = _replay(context, records)
+        assert [r.outcome.value for r in done] == outcomes
+        report = audit(context.ledger, context.stories, context.census)
+        assert (report.offences, report.sums["claimed"], report.sums["pending"]) == ((), 2, 0)
+
+
 def test_name_given_twice_when_the_first_is_rejected_then_both_are(
     context: Context, tmp_path: Path
 ) -> None:

@@ -65,7 +65,7 @@ class Replay:
                 ahead = records[at : at + CLAIM]
                 self.ledger.claim([r.entry() for r in ahead], now=ahead[0].at or 0.0)
             if record.article_id in first:
-                yield _again(record, first[record.article_id])
+                yield self._again(record, first[record.article_id])
                 continue
             if record.article_id in before:
                 done = self._as_before(record, *before[record.article_id], first)
@@ -100,6 +100,27 @@ class Replay:
             for i, one in by_article.items()
             if one.story_id is None or i in stored
         }
+
+    def _again(self, record: Record, first: Replayed) -> Replayed:
+        """Give a record of an article that came before its outcome: a duplicate, or what that one was."""
+        attached = first.story_id is not None
+        again = Replayed(
+            record=record,
+            outcome=Outcome.DUPLICATE if attached else first.outcome,
+            story_id=first.story_id,
+            copy_of=None,
+            score=1.0 if attached else 0.0,
+            reason="known" if attached else first.reason,
+        )
+        if record.entry_id == first.record.entry_id:
+            return again  # the entry has its outcome
+        if again.outcome is Outcome.QUARANTINED:
+            self.ledger.give_up(record.entry_id, again.reason, now=record.at or 0.0)
+        else:
+            self.ledger.settle(
+                record.entry_id, again.outcome, reason=again.reason, story_id=again.story_id
+            )
+        return again
 
     def _as_before(
         self,
@@ -186,18 +207,6 @@ class Replay:
             return done[article].record.name
         stored = self.stories.article(article)
         return stored.ref if stored else article
-
-
-def _again(record: Record, first: Replayed) -> Replayed:
-    attached = first.story_id is not None
-    return Replayed(
-        record=record,
-        outcome=Outcome.DUPLICATE if attached else first.outcome,
-        story_id=first.story_id,
-        copy_of=None,
-        score=1.0 if attached else 0.0,
-        reason="known" if attached else first.reason,
-    )
 
 
 def _article(record: Record, prepared: Prepared, at: float) -> Article:
