@@ -2,23 +2,23 @@
 
 One job: run decode/document and decode/robots on bytes from strangers so that a crash, a memory bomb
 or a quadratic parse costs one child and one answer, never the daemon. Parent and child speak
-length-prefixed JSON over pipes; a child leaves when its stdin closes, so none outlives its parent.
+length-prefixed msgpack over pipes; a child leaves when its stdin closes, so none outlives its parent.
 Called by steps/poll and fetch/robots.
 """
 
 import asyncio
 import contextlib
-import json
 import os
 import resource
 import signal
 import struct
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO
+
+import msgpack
 
 from worker.decode.document import parse_document
 from worker.decode.robots import judge
@@ -39,7 +39,7 @@ _ROBOTS_CPU_S = 1.0
 _REQUESTS_PER_CHILD = 1_000  # retired then, before fragments of old feeds fill its address space
 # 1 000 entries of 50 000 characters would be more; a feed is at most 10 MiB, and so is its text.
 _MAX_REPLY_BYTES = 64 * 1024 * 1024
-_FRAME = struct.Struct(">II")  # lengths of the JSON and of the raw bytes after it
+_FRAME = struct.Struct(">II")  # lengths of the message and of the raw bytes after it
 
 
 class Sandbox:
@@ -167,15 +167,15 @@ class _Child:
         return await self._receive()
 
     async def _receive(self) -> dict[str, Any]:
-        """Return one JSON frame of the child's."""
+        """Return one message of the child's."""
         if self.process is None or self.process.stdout is None:
             raise EOFError("the decoder was never started")
         size, _ = _FRAME.unpack(await self.process.stdout.readexactly(_FRAME.size))
         if size > _MAX_REPLY_BYTES:
             raise ValueError(f"a reply of {size} bytes")
-        reply = json.loads(await self.process.stdout.readexactly(size))
+        reply = msgpack.unpackb(await self.process.stdout.readexactly(size))
         if not isinstance(reply, dict):
-            raise ValueError("a reply that is not an object")  # noqa: TRY004 - as all bad replies
+            raise ValueError("a reply that is not a map")  # noqa: TRY004 - as all bad replies
         return reply
 
     async def fate(self) -> str:
@@ -191,13 +191,18 @@ class _Child:
 
 
 def _framed(header: Mapping[str, object], body: bytes = b"") -> bytes:
-    """Return a message: two lengths, a JSON object, raw bytes."""
-    text = json.dumps(header, ensure_ascii=False).encode("utf-8", "replace")
-    return _FRAME.pack(len(text), len(body)) + text + body
+    """Return a message: two lengths, a map, raw bytes. Half a character becomes a question mark."""
+    packed: bytes = msgpack.packb(header, default=_fields, unicode_errors="replace")
+    return _FRAME.pack(len(packed), len(body)) + packed + body
+
+
+def _fields(made: Any) -> dict[str, Any]:
+    """Return the fields of one of our dataclasses, which msgpack does not know."""
+    return {name: getattr(made, name) for name in made.__dataclass_fields__}
 
 
 def _feed_of(fields: Mapping[str, Any]) -> ParsedFeed:
-    """Return a feed that crossed the pipe. Entries are lists of fields in JSON."""
+    """Return a feed that crossed the pipe."""
     entries = tuple(ParsedEntry(**entry) for entry in fields["entries"])
     wishes = FeedWishes(**fields["wishes"])
     links = {name: fields[name] for name in ("hub", "topic")}
@@ -210,7 +215,7 @@ def _serve(requests: BinaryIO, replies: BinaryIO) -> None:
     replies.flush()
     while len(head := requests.read(_FRAME.size)) == _FRAME.size:
         size, body_size = _FRAME.unpack(head)
-        header, body = json.loads(requests.read(size)), requests.read(body_size)
+        header, body = msgpack.unpackb(requests.read(size)), requests.read(body_size)
         allow_cpu(header["cpu_s"])
         replies.write(_framed(_answer(header, body)))
         replies.flush()
@@ -219,7 +224,7 @@ def _serve(requests: BinaryIO, replies: BinaryIO) -> None:
 def _answer(header: Mapping[str, Any], body: bytes) -> dict[str, object]:
     """Return the reply to one request: what was made of the document, or why nothing was."""
     try:
-        return {"made": asdict(_made(header, body))}
+        return {"made": _made(header, body)}
     except DecodeError as e:
         return {"error": str(e)}
     except MemoryError:
