@@ -17,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from worker import __version__
 from worker.cli.assignments import opened_for_writing, write
 from worker.cli.changes import Difference, as_document, print_changes
-from worker.cli.common import err, globals_of, iso, opened, out, print_json, printable
+from worker.cli.common import AsJson, err, globals_of, iso, opened, out, print_json, printable
 from worker.cli.diff import FailOver, Html, base_stories, difference, is_over, percent, write_page
 from worker.errors import ConfigError
 from worker.model import Outcome
@@ -63,7 +63,6 @@ Overrides = Annotated[
 Base = Annotated[
     str, typer.Option("--diff", metavar="BASE", help="Then say what differs from this one.")
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")]
 
 
 def register(app: typer.Typer) -> None:

@@ -23,7 +23,7 @@ from worker.model import (
 )
 from worker.store.client import store_errors
 from worker.store.keys import Keys
-from worker.store.scripts import Scripts
+from worker.store.scripts import Scripts, pairs
 
 # Clocks of several machines differ by less when NTP keeps them; beyond it a clock jumped.
 SKEW_S = 60.0
@@ -90,7 +90,7 @@ class Feeds:
             "feed_prefix": self._keys.feed_prefix,
         }
         leased = self._scripts.run("due", [self._keys.feeds], arguments)
-        found = ((FeedId(raw_id.decode()), _pairs(raw)) for raw_id, raw in leased)
+        found = ((FeedId(raw_id.decode()), pairs(raw)) for raw_id, raw in leased)
         return tuple(
             Lease(feed_id=one, token=token, feed=_feed(one, raw, now + lease_s))
             for one, raw in found
@@ -157,7 +157,7 @@ class Feeds:
         Cost: O(entries).
         """
         flat = self._scripts.run("listed", [self._keys.listed(feed_id)], {})
-        return {EntryId(i.decode()): said for i, said in zip(flat[::2], flat[1::2], strict=True)}
+        return {EntryId(raw.decode()): said for raw, said in pairs(flat).items()}
 
     def postpone(self, moves: Sequence[tuple[FeedId, float, float]]) -> int:
         """Let feeds come due later, each given as (id, when it was due, when it is); return how many.
@@ -216,11 +216,6 @@ def poll_fields(feed: Feed) -> dict[str, str | float]:
         "taken": f"{feed.taken.count:.1f} {feed.taken.at:.0f}" if feed.taken.count else "",
         "left_out": feed.left_out,
     }
-
-
-def _pairs(flat: Sequence[bytes]) -> dict[bytes, bytes]:
-    """Return what HGETALL gave a script."""
-    return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
 def _feed(feed_id: FeedId, raw: Mapping[bytes, bytes], next_poll_at: float) -> Feed:

@@ -6,6 +6,7 @@ Called by store/ledger.
 from collections.abc import Mapping, Sequence
 
 from worker.model import ArticleId, Entry, EntryId, FeedId
+from worker.store.scripts import pairs
 
 Fields = Mapping[str, str | float]
 
@@ -50,5 +51,4 @@ def entry_of(entry_id: EntryId, fields: Mapping[str, str]) -> Entry:
 
 def text_map(flat: Sequence[bytes]) -> dict[str, str]:
     """Return what HGETALL gave a script."""
-    values = [raw.decode() for raw in flat]
-    return dict(zip(values[::2], values[1::2], strict=True))
+    return {name.decode(): value.decode() for name, value in pairs(flat).items()}

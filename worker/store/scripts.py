@@ -95,6 +95,11 @@ class Scripts:
         ]
 
 
+def pairs(flat: Sequence[bytes]) -> dict[bytes, bytes]:
+    """Return the map that a script gave as name, value, name, value …, as HGETALL does there."""
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
 def _packed(arguments: Mapping[str, object]) -> bytes:
     # The older form of msgpack, without a type for bytes, is the one that Redis 6.2 reads.
     return bytes(msgpack.packb(arguments, use_bin_type=False))

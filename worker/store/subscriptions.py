@@ -12,7 +12,7 @@ from worker.core.websub import FIRST_RETRY_S, LEASE_S, Push, Subscription, Topic
 from worker.model import FeedId
 from worker.store.client import store_errors
 from worker.store.keys import Keys
-from worker.store.scripts import Scripts
+from worker.store.scripts import Scripts, pairs
 
 # Each request to a hub makes a subscription live for so long: past its lease, and past all waits.
 LIVES_S = int(2 * LEASE_S)
@@ -54,8 +54,7 @@ class Subscriptions:
         arguments = {"now": now, "limit": limit, "prefix": prefix}
         found = self._scripts.run("hub_due", [self._keys.subscribing], arguments)
         return tuple(
-            _subscription(FeedId(feed_id.decode()), dict(zip(flat[::2], flat[1::2], strict=True)))
-            for feed_id, flat in found
+            _subscription(FeedId(feed_id.decode()), pairs(flat)) for feed_id, flat in found
         )
 
     def take(self, sub: Subscription, *, now: float, retry_at: float) -> bool:

@@ -13,7 +13,7 @@ from worker.core.webhooks import Letter, Settling, Webhook, webhook_id
 from worker.model import WebhookId
 from worker.store.client import store_errors
 from worker.store.keys import Keys
-from worker.store.scripts import Scripts
+from worker.store.scripts import Scripts, pairs
 
 
 class Webhooks:
@@ -87,7 +87,7 @@ class Webhooks:
             [self._keys.webhook(hook.webhook_id), self._keys.delivering(hook.webhook_id)],
             {"token": token, "lease_ms": int(1_000 * lease_s)},
         )
-        fields = dict(zip(flat[::2], flat[1::2], strict=True))
+        fields = pairs(flat)
         return _webhook(hook.webhook_id, hook.url, fields, hook.parked) if fields else None
 
     def settle(self, hook: Webhook, done: Settling, *, token: str, lease_s: float) -> bool:
