@@ -130,11 +130,11 @@ class Poller:
         now = self.clock()
         entries = entries_of(parsed, feed, now)
         listed = await self._insist(partial(self.feeds.listed, feed.feed_id))
-        # Before the claim: once the feed's new validators are stored, a 304 would hide an edit.
-        said = maybe_edited(entries, listed)
-        edited = await self._insist(partial(self.edits.edit, said, now=now))
         unlisted = [entry.entry_id for entry in entries if entry.entry_id not in listed]
         new = await self._insist(partial(self.ledger.unknown, unlisted))
+        # Before the claim: once the feed's new validators are stored, a 304 would hide an edit.
+        said = [one for one in maybe_edited(entries, listed) if one.entry_id not in new]
+        edited = await self._insist(partial(self.edits.edit, said, now=now))
         most = quota.left(feed.taken, now, a_day=self.max_new_a_day)
         within, taken = quota.within(entries, new, most)
         brought = [entry for entry in within if entry.entry_id in taken]
